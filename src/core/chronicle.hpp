@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the report of a transaction from its events, as they come.
+#pragma once
+#include "core/state.hpp"
+
+namespace belay::core {
+
+class chronicle {
+public:
+    /// Takes the next event of the stream. Transient ones are passed over.
+    void see(const record& r);
+
+    /// The report as it would be if the transaction ended now with this outcome.
+    report summary(outcome how) const;
+
+    const state& current() const { return state_; }
+
+private:
+    void begin_phase(const record& r, const core::started& e);
+    void end_phase(const core::finished& e);
+    void take_snapshots(const core::finished& e);
+    void take_downtime(const record& r, const core::finished& e);
+    std::string message(outcome how) const;
+
+    state state_;
+    std::string txn_;
+    std::optional<wall_time> opened_;
+    double first_boottime_{};
+    double last_boottime_{};
+    std::vector<phase> phases_;
+    std::vector<judged> checks_;
+    std::vector<std::string> warnings_;
+    std::optional<int> command_exit_;
+    bool ran_command_{false};
+    bool snapshot_exists_{false};
+    std::optional<double> stopped_at_;
+    double downtime_{};
+};
+
+/// The commands that end a transaction by hand when belay could not: they put the instance back to its snapshot, take
+/// the lock off and start it.
+std::vector<std::string> manual_commands(const plan& how, const std::string& txn);
+
+} // namespace belay::core

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who holds an instance: reads the lock key on it and decides whether it still means anything.
+#pragma once
+#include "core/error.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace belay::core {
+
+/// The configuration key that marks an instance as being in a transaction.
+inline constexpr std::string_view lock_key_name = "user.belay.transaction";
+
+/// The process that holds a lock. A boot ID tells a process from another one of the same number after a restart.
+struct lock_holder {
+    std::string txn;
+    std::string machine_id;
+    std::string boot_id;
+    long pid{};
+
+    bool operator==(const lock_holder&) const = default;
+};
+
+/// `<txn> <machine-id> <boot-id> <pid>`
+std::string to_text(const lock_holder& holder);
+
+std::optional<lock_holder> parse_lock(std::string_view text);
+
+/// What this host's journal knows of the transaction that a key names.
+enum class journal_knowledge {
+    unknown,        ///< no such transaction in this state directory
+    open,           ///< begun, not ended
+    closed,         ///< ended: a restore or a copy brought the key back
+    stuck,          ///< ended without a known state: the lock stays on purpose
+    other_instance, ///< it was about an instance with another uuid: this one is a copy
+};
+
+enum class lock_state { free, ours, stale, held };
+
+struct lock_opinion {
+    lock_state how{lock_state::free};
+    error why{};           ///< held: the refusal, with what to do
+    std::string warning{}; ///< stale: what is replaced, and why that is right
+};
+
+/// Decides about the value of the key on `instance`. `process_alive` says whether the key's process runs (same boot
+/// and number); it only chooses the words, since this host's flock already excludes every live belay that shares the
+/// state directory.
+lock_opinion judge_lock(std::string_view text, const lock_holder& self, const std::string& instance,
+                        journal_knowledge known, bool process_alive);
+
+} // namespace belay::core

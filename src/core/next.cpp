@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/next.hpp"
+
+namespace belay::core {
+
+namespace {
+
+/// A list of acts in their order, the table of phases for one verdict.
+class path {
+public:
+    void add(act what, bool wanted = true) {
+        if (wanted) {
+            keys_.push_back({what, {}});
+        }
+    }
+
+    template <class Wanted>
+    void add_each(act what, const std::vector<std::string>& targets, Wanted wanted) {
+        for (const auto& target : targets) {
+            if (wanted(target)) {
+                keys_.push_back({what, target});
+            }
+        }
+    }
+
+    auto begin() const { return keys_.begin(); }
+
+    auto end() const { return keys_.end(); }
+
+private:
+    std::vector<key> keys_;
+};
+
+path undecided_path(const plan& how) {
+    path acts;
+    acts.add(act::preflight);
+    acts.add(act::lock);
+    if (how.undoes_kept) {
+        return acts;
+    }
+    acts.add(act::baseline);
+    acts.add(act::quiesce, how.hooks);
+    acts.add(act::pause, how.pauses);
+    acts.add_each(act::snapshot, how.targets, [](const auto&) { return true; });
+    acts.add(act::unpause, how.pauses);
+    acts.add(act::resume, how.hooks);
+    acts.add(act::schedule_off, how.guards_schedule);
+    acts.add(act::upgrade);
+    acts.add(act::restart, how.restart != restart_policy::never);
+    acts.add(act::verify);
+    acts.add(act::confirm, how.confirms);
+    return acts;
+}
+
+path commit_path(const plan& how) {
+    path acts;
+    acts.add(act::keep, how.retains);
+    acts.add(act::schedule_on, how.guards_schedule);
+    acts.add(act::unlock);
+    return acts;
+}
+
+path undo_path(const state& s) {
+    path acts;
+    acts.add(act::evidence, s.how.saves_evidence);
+    acts.add(act::stop);
+    acts.add_each(act::restore, s.how.targets, [](const auto&) { return true; });
+    acts.add(act::start);
+    acts.add(act::reverify);
+    // Only a healthy rollback throws its snapshot away: after any other a person may still need it.
+    const bool healthy = s.ok(act::reverify);
+    acts.add_each(act::discard, s.how.targets, [&](const auto&) { return healthy && !s.how.undoes_kept; });
+    acts.add(act::unlock);
+    return acts;
+}
+
+/// What was begun before the upgrade is taken back.
+path refuse_path(const state& s) {
+    path acts;
+    acts.add(act::unpause, s.tried(act::pause));
+    acts.add(act::resume, s.tried(act::quiesce));
+    acts.add(act::schedule_on, s.tried(act::schedule_off));
+    acts.add_each(act::discard, s.how.targets, [&](const auto& target) { return s.tried(act::snapshot, target); });
+    acts.add(act::unlock, s.tried(act::lock));
+    return acts;
+}
+
+path path_of(const state& s) {
+    if (!s.decision) {
+        return undecided_path(s.how);
+    }
+    switch (*s.decision) {
+    case verdict::commit:
+        return commit_path(s.how);
+    case verdict::undo:
+        return undo_path(s);
+    case verdict::refuse:
+        return refuse_path(s);
+    }
+    return {};
+}
+
+/// Without these the instance is not in a known state: when one fails for good, the transaction is stuck.
+bool indispensable(act what) {
+    return what == act::stop || what == act::restore || what == act::start || what == act::unpause;
+}
+
+/// A failure before the verdict: undone when the upgrade, or what would have led to it, can have touched the instance
+/// and there is a whole snapshot to go back to; else given up.
+verdict verdict_on_failure(const state& s) {
+    const bool resuming = s.tried(act::unpause) || s.tried(act::resume);
+    const bool resumed_well =
+        (!s.tried(act::unpause) || s.ok(act::unpause)) && (!s.tried(act::resume) || s.ok(act::resume));
+    if (s.snapshots_complete() && (s.tried(act::upgrade) || (resuming && !resumed_well))) {
+        return verdict::undo;
+    }
+    return verdict::refuse;
+}
+
+verdict verdict_on_success(const state& s) { return s.how.undoes_kept ? verdict::undo : verdict::commit; }
+
+outcome outcome_of(const state& s) {
+    switch (*s.decision) {
+    case verdict::commit:
+        return outcome::committed;
+    case verdict::refuse:
+        return outcome::refused;
+    case verdict::undo:
+        return s.ok(act::reverify) ? outcome::rolled_back : outcome::rolled_back_unhealthy;
+    }
+    return outcome::stuck;
+}
+
+/// Cleaning up repeats, once, an act of the undecided part that failed there: `unpause` must have been tried twice
+/// before it counts as failed.
+bool worth_another_attempt(const state& s, const key& what, const progress& known) {
+    return s.decision && undecided(what.what) && known.attempts < 2;
+}
+
+bool may_be_cancelled(const state& s, act what) {
+    return !s.decision && what != act::snapshot && what != act::lock && what != act::unpause && what != act::resume;
+}
+
+} // namespace
+
+step next(const state& s) {
+    if (!s.open || s.end) {
+        return nothing{};
+    }
+    if (s.stale) {
+        return observe{};
+    }
+    if (!s.decision && !s.why.empty()) {
+        return decide{verdict_on_failure(s)};
+    }
+    for (const auto& what : path_of(s)) {
+        const auto found = s.done.find(what);
+        const auto known = found == s.done.end() ? progress{} : found->second;
+        if (known.last == result::ok) {
+            continue;
+        }
+        if (!known.last || known.last == result::again || worth_another_attempt(s, what, known)) {
+            return perform{what, known.attempts + 1, may_be_cancelled(s, what.what), s.until};
+        }
+        if (indispensable(what.what)) {
+            return close{outcome::stuck};
+        }
+    }
+    if (!s.decision) {
+        return decide{verdict_on_success(s)};
+    }
+    return close{outcome_of(s)};
+}
+
+std::string_view phase_name(act what, std::optional<verdict> decision) {
+    return decision == verdict::commit ? std::string_view{"commit"} : to_word(what);
+}
+
+} // namespace belay::core

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a transaction was asked to do: the first line of its journal holds it, so that another process can go on with it.
+#pragma once
+#include "core/words.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace belay::core {
+
+using std::chrono::milliseconds;
+
+/// A health check as it was asked for.
+struct check_spec {
+    std::string name;              ///< what people see: "listening", "tcp 53", "command: curl …"
+    std::string file;              ///< the executable; empty for a shell command in the guest
+    std::vector<std::string> args; ///< for the executable, or the one shell command
+    place where{place::guest};
+    bool required{true}; ///< else it only warns
+    milliseconds timeout{30'000};
+
+    bool operator==(const check_spec&) const = default;
+};
+
+/// The command that is the upgrade, and how it is run in the instance.
+struct command_spec {
+    std::vector<std::string> argv;
+    std::vector<std::string> env_names; ///< names only: values are never written anywhere
+    std::optional<unsigned> user{};
+    std::optional<unsigned> group{};
+    std::string cwd{};
+    bool interactive{false};
+
+    bool operator==(const command_spec&) const = default;
+};
+
+/// Limits of time. Each is a duration; the driver makes deadlines of them.
+struct limits {
+    milliseconds upgrade{std::chrono::hours(1)};
+    milliseconds retry_for{60'000};
+    milliseconds soak{10'000};
+    milliseconds stop{10'000};           ///< for the graceful stop; 0 forces
+    milliseconds daemon_wait{120'000};   ///< how long a daemon that is away is waited for
+    milliseconds operation{std::chrono::minutes(30)}; ///< for one operation of the daemon that is under way
+
+    bool operator==(const limits&) const = default;
+};
+
+struct plan {
+    std::string instance;
+    std::string project{"default"};
+    command_spec command;
+    std::vector<check_spec> checks;
+    std::vector<std::string> expect_lost; ///< globs of findings that may be lost
+    std::vector<std::string> uncovered;   ///< paths of disks that the snapshot does not cover, accepted one by one
+    bool accept_unhealthy{false};
+    limits limit;
+    restart_policy restart{restart_policy::never};
+
+    // What the table of phases depends on.
+    std::vector<std::string> targets{"root"}; ///< what is snapshotted and restored, in this order
+    bool hooks{false};                        ///< quiesce and resume
+    bool pauses{false};                       ///< several disks must be of one moment
+    bool guards_schedule{false};              ///< the driver restores only its newest snapshot
+    bool confirms{false};
+    bool saves_evidence{false};
+    bool retains{false};       ///< on commit the snapshot gets an expiry
+    bool undoes_kept{false};   ///< undo a kept upgrade, instead of a new one
+
+    bool operator==(const plan&) const = default;
+};
+
+/// The name of a transaction's snapshots.
+inline std::string snapshot_name(const std::string& txn) { return "belay-" + txn; }
+
+} // namespace belay::core

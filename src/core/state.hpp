@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known about a transaction: the fold of its events. Never a position: what comes next follows from the facts.
+#pragma once
+#include "core/event.hpp"
+
+#include <map>
+
+namespace belay::core {
+
+/// What is known of one act on one target.
+struct progress {
+    int attempts{0};
+    std::optional<result> last{}; ///< of the last attempt that ended
+
+    bool operator==(const progress&) const = default;
+};
+
+struct state {
+    bool open{false}; ///< `opened` was seen
+    plan how;
+    std::map<key, progress> done;
+    std::optional<key> pending;     ///< an intent whose outcome is not known
+    std::optional<wall_time> until; ///< end of a confirmation
+    std::optional<verdict> decision;
+    std::vector<error> why; ///< the first one is the reason of the outcome; later ones did not help
+    std::optional<outcome> end;
+    bool stale{false}; ///< the process changed: the host must be asked before anything else
+    std::optional<instance_facts> facts;
+    std::vector<reading> baseline;
+
+    /// Whether an attempt was begun, whatever came of it.
+    bool tried(act what, const std::string& target = {}) const;
+
+    /// Whether the last attempt succeeded.
+    bool ok(act what, const std::string& target = {}) const;
+
+    /// Whether every target has a snapshot that was seen to succeed.
+    bool snapshots_complete() const;
+};
+
+/// The state after an event.
+state apply(state s, const event& e);
+
+/// The same, in place.
+void fold(state& s, const event& e);
+
+} // namespace belay::core

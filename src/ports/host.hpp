@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Port: what a transaction asks of the daemon about its one instance. Every call has a limit of time; errors with
+// `transient` may be tried again. Requests that change something are never cut short: their operation is awaited.
+#pragma once
+#include "core/event.hpp"
+
+#include <functional>
+#include <stop_token>
+#include <string_view>
+
+namespace belay::ports {
+
+using core::milliseconds;
+
+/// What a GET of the instance said.
+struct examined {
+    core::instance_facts facts;
+    std::string lock; ///< value of the lock key, empty when there is none
+    std::string etag; ///< identifies this state of the instance's configuration
+};
+
+/// The result of a compare-and-swap.
+enum class swapped { done, lost };
+
+/// A program to run in the instance.
+struct guest_command {
+    std::vector<std::string> argv;
+    std::vector<std::pair<std::string, std::string>> env;
+    std::optional<unsigned> user{};
+    std::optional<unsigned> group{};
+    std::string cwd{};
+    std::string input{};     ///< its standard input; empty: closed at once
+    bool interactive{false}; ///< gets belay's terminal; nothing is captured
+};
+
+enum class ended { exited, timed_out, cancelled };
+
+/// How a program in the instance ended. `exit_code` (128+n for a signal) means something only for `exited`.
+struct guest_exit {
+    ended how{ended::exited};
+    int exit_code{};
+};
+
+using output_sink = std::function<void(core::output::stream, std::string_view)>;
+
+class host {
+public:
+    virtual ~host() = default;
+
+    /// Reads the instance. Changes nothing. Errors: not_found, no_permission, no_daemon.
+    virtual core::expected<examined> examine(milliseconds limit) = 0;
+
+    /// Whether the daemon and the project allow a snapshot of the instance and its restore. Changes nothing.
+    /// Errors: not_restorable, no_permission, no_daemon.
+    virtual core::expected<void> check_restorable(const core::instance_facts& facts, milliseconds limit) = 0;
+
+    /// Sets the lock key (deletes it when `value` is empty), if the configuration still is the one of the ETag.
+    virtual core::expected<swapped> replace_lock(const std::string& value, const std::string& etag,
+                                                 milliseconds limit) = 0;
+
+    virtual core::expected<void> pause(milliseconds limit) = 0;
+    virtual core::expected<void> unpause(milliseconds limit) = 0;
+
+    /// Takes a snapshot of the target that never expires; ok only when its operation succeeded. Errors: no_space,
+    /// snapshot_failed, no_daemon.
+    virtual core::expected<void> snapshot(const std::string& target, const std::string& name, milliseconds limit) = 0;
+
+    /// Deletes a snapshot; ok when there is none (any more).
+    virtual core::expected<void> discard(const std::string& target, const std::string& name, milliseconds limit) = 0;
+
+    /// Stops the instance: gracefully for so long, then by force (`graceful` 0: by force at once). ok when it is stopped.
+    virtual core::expected<void> stop(milliseconds graceful, milliseconds limit) = 0;
+
+    /// Restores a snapshot of the stopped instance, after making sure that the snapshot cannot expire meanwhile; ok only
+    /// when its operation succeeded. Error: restore_failed, no_daemon.
+    virtual core::expected<void> restore(const std::string& target, const std::string& name, milliseconds limit) = 0;
+
+    /// Starts the instance; ok when it runs.
+    virtual core::expected<void> start(milliseconds limit) = 0;
+
+    /// Runs a program in the instance and waits for its end. `limit` 0: without end. `sink` is called on this thread.
+    /// Safe to call from several threads. An error means that it could not be started at all.
+    virtual core::expected<guest_exit> exec(const guest_command& command, milliseconds limit, const output_sink& sink,
+                                            std::stop_token stop) = 0;
+};
+
+} // namespace belay::ports

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Port: exclusion between the belays of this host, and what its journals know of other transactions.
+#pragma once
+#include "core/lock_rule.hpp"
+
+#include <memory>
+
+namespace belay::ports {
+
+/// Held as long as it lives.
+class held_lock {
+public:
+    virtual ~held_lock() = default;
+};
+
+class locks {
+public:
+    virtual ~locks() = default;
+
+    /// Takes this host's lock on an instance, without waiting. Errors: locked (names the transaction that holds it),
+    /// io_error.
+    virtual core::expected<std::unique_ptr<held_lock>> take(const std::string& server, const std::string& project,
+                                                            const std::string& instance, const std::string& txn) = 0;
+
+    /// Who this process is, as the holder of the transaction's lock key.
+    virtual core::lock_holder self(const std::string& txn) const = 0;
+
+    /// What the journals of this state directory know of a transaction, as far as the instance `uuid` is concerned.
+    virtual core::journal_knowledge knowledge(const std::string& txn, const std::string& uuid) const = 0;
+
+    /// Whether the process of a lock key of this machine still runs.
+    virtual bool alive(const core::lock_holder& holder) const = 0;
+};
+
+} // namespace belay::ports
