@@ -144,7 +144,7 @@ report chronicle::summary(outcome how) const {
         }
     }
     r.downtime_seconds = downtime_;
-    r.log = ran_command_ && !plan.command.interactive ? "upgrade.log" : std::string{};
+    r.log = ran_command_ && !plan.command.interactive ? log_file_ : std::string{};
     if (how == outcome::stuck) {
         r.manual = manual_commands(plan, txn_);
     }

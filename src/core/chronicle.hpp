@@ -7,6 +7,9 @@ namespace belay::core {
 
 class chronicle {
 public:
+    /// `log_file`: where the output of the command is kept.
+    explicit chronicle(std::string log_file = {}) : log_file_(std::move(log_file)) {}
+
     /// Takes the next event of the stream. Transient ones are passed over.
     void see(const record& r);
 
@@ -22,6 +25,7 @@ private:
     void take_downtime(const record& r, const core::finished& e);
     std::string message(outcome how) const;
 
+    std::string log_file_;
     state state_;
     std::string txn_;
     std::optional<wall_time> opened_;

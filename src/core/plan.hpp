@@ -42,7 +42,8 @@ struct limits {
     milliseconds retry_for{60'000};
     milliseconds soak{10'000};
     milliseconds stop{10'000};           ///< for the graceful stop; 0 forces
-    milliseconds daemon_wait{120'000};   ///< how long a daemon that is away is waited for
+    milliseconds daemon_wait{120'000};   ///< how long a daemon that is away is waited for in a rollback
+    milliseconds rollback_retry{30'000}; ///< how long a stop, restore or start that fails is repeated
     milliseconds operation{std::chrono::minutes(30)}; ///< for one operation of the daemon that is under way
 
     bool operator==(const limits&) const = default;

@@ -25,7 +25,7 @@ enum class swapped { done, lost };
 /// A program to run in the instance.
 struct guest_command {
     std::vector<std::string> argv;
-    std::vector<std::pair<std::string, std::string>> env;
+    std::vector<std::pair<std::string, std::string>> env{};
     std::optional<unsigned> user{};
     std::optional<unsigned> group{};
     std::string cwd{};
@@ -77,6 +77,10 @@ public:
 
     /// Starts the instance; ok when it runs.
     virtual core::expected<void> start(milliseconds limit) = 0;
+
+    /// Proves that the instance runs: its status is Running and a program can be executed in it. Errors: not_running,
+    /// no_daemon.
+    virtual core::expected<void> prove_running(milliseconds limit) = 0;
 
     /// Runs a program in the instance and waits for its end. `limit` 0: without end. `sink` is called on this thread.
     /// Safe to call from several threads. An error means that it could not be started at all.

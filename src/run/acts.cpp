@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// The acts up to the upgrade: examining, locking, the snapshot and the command.
+#include "core/durations.hpp"
+#include "core/text.hpp"
+#include "run/outcome.hpp"
+#include "run/preflight.hpp"
+#include "run/transaction.hpp"
+
+#include <fmt/format.h>
+
+namespace belay::run {
+
+namespace {
+
+/// One request that reads, or changes a key: the daemon needs milliseconds, unless it is in trouble.
+constexpr core::milliseconds request_limit{30'000};
+
+/// How often a lost compare-and-swap is tried again: each loss means that somebody else changed the configuration.
+constexpr int swap_attempts = 20;
+
+/// Says by its exit status whether a restart would change anything: 0 it would, 1 it would not.
+constexpr std::string_view restart_needed_script = R"sh(
+[ -e /run/reboot-required ] || [ -e /var/run/reboot-required ] && exit 0
+if command -v needs-restarting >/dev/null 2>&1; then
+    needs-restarting -r >/dev/null 2>&1 || exit 0
+elif command -v dnf >/dev/null 2>&1 && dnf -q needs-restarting --help >/dev/null 2>&1; then
+    dnf -q needs-restarting -r >/dev/null 2>&1 || exit 0
+fi
+for maps in /proc/[0-9]*/maps; do
+    while read -r _ _ _ _ inode file; do
+        case "$inode $file" in 0\ *) ;; *.so*' (deleted)') exit 0 ;; esac
+    done <"$maps"
+done 2>/dev/null
+exit 1
+)sh";
+
+} // namespace
+
+core::expected<void> transaction::examine() {
+    BELAY_TRY(auto, now, world_.host.examine(request_limit));
+    examined_ = std::move(now);
+    return {};
+}
+
+core::finished transaction::preflight() {
+    if (auto done = examine(); !done) {
+        return failed(done.error());
+    }
+    if (auto allowed = check_facts(examined_.facts, plan()); !allowed) {
+        auto f = failed(allowed.error());
+        f.facts = examined_.facts;
+        return f;
+    }
+    auto f = outcome_of(world_.host.check_restorable(examined_.facts, request_limit));
+    f.facts = examined_.facts;
+    return f;
+}
+
+std::string transaction::own_lock() const { return core::to_text(world_.locks.self(request_.txn)); }
+
+/// One try at the key: true when it is ours now, false when the configuration had changed and was read again.
+core::expected<bool> transaction::swap_lock() {
+    const auto self = world_.locks.self(request_.txn);
+    const auto holder = core::parse_lock(examined_.lock);
+    const auto known = holder ? world_.locks.knowledge(holder->txn, examined_.facts.uuid)
+                              : core::journal_knowledge::unknown;
+    const auto opinion =
+        core::judge_lock(examined_.lock, self, plan().instance, known, holder && world_.locks.alive(*holder));
+    switch (opinion.how) {
+    case core::lock_state::ours:
+        return true;
+    case core::lock_state::held:
+        return std::unexpected(opinion.why);
+    case core::lock_state::stale:
+    case core::lock_state::free:
+        break;
+    }
+    BELAY_TRY(auto, swap, world_.host.replace_lock(core::to_text(self), examined_.etag, request_limit));
+    if (swap == ports::swapped::done) {
+        if (opinion.how == core::lock_state::stale) {
+            emit(core::warned{opinion.warning});
+        }
+        return true;
+    }
+    BELAY_TRY_VOID(examine());
+    BELAY_TRY_VOID(check_facts(examined_.facts, plan()));
+    return false;
+}
+
+core::finished transaction::lock() {
+    auto held = world_.locks.take(examined_.facts.server, plan().project, plan().instance, request_.txn);
+    if (!held) {
+        return failed(held.error());
+    }
+    held_ = *std::move(held);
+    for (int i = 0; i < swap_attempts; ++i) {
+        auto ours = swap_lock();
+        if (!ours) {
+            return failed(ours.error());
+        }
+        if (*ours) {
+            core::finished f;
+            f.facts = examined_.facts;
+            return f;
+        }
+    }
+    return failed({core::reason::locked,
+                   fmt::format("the configuration of instance {} changes all the time: something else works on it; "
+                               "find out what (`incus monitor`), and try again",
+                               plan().instance)});
+}
+
+core::finished transaction::snapshot(const std::string& target) {
+    return outcome_of(world_.host.snapshot(target, snapshot_name(), plan().limit.operation));
+}
+
+core::finished transaction::upgrade() {
+    const auto& command = plan().command;
+    std::uint64_t bytes = 0;
+    const auto sink = [&](core::output::stream from, std::string_view piece) {
+        bytes += piece.size();
+        show(core::output{from, std::string(piece)});
+        if (auto logged = world_.journal.log(piece); !logged && !log_failed_) {
+            log_failed_ = true;
+            emit(core::warned{core::describe(logged.error())});
+        }
+    };
+    const ports::guest_command what{.argv = command.argv,
+                                    .env = request_.env,
+                                    .user = command.user,
+                                    .group = command.group,
+                                    .cwd = command.cwd,
+                                    .interactive = command.interactive};
+    const auto end = world_.host.exec(what, plan().limit.upgrade, sink, world_.inbox.interrupts());
+    if (auto logged = world_.journal.finish_log(); !logged && !log_failed_) {
+        emit(core::warned{core::describe(logged.error())});
+    }
+    return end ? ended_command(*end, bytes) : failed(end.error());
+}
+
+core::finished transaction::ended_command(const ports::guest_exit& end, std::uint64_t bytes) {
+    core::finished f;
+    switch (end.how) {
+    case ports::ended::cancelled:
+        return cancelled(std::move(f));
+    case ports::ended::timed_out:
+        f.how = core::result::timed_out;
+        f.why = {core::reason::timeout, fmt::format("the command did not end within {}",
+                                                    core::format_duration(plan().limit.upgrade))};
+        return f;
+    case ports::ended::exited:
+        break;
+    }
+    f.command = core::command_end{end.exit_code, bytes};
+    if (end.exit_code != 0) {
+        f.how = core::result::failed;
+        f.why = why_command_failed(end.exit_code);
+    }
+    return f;
+}
+
+/// A number from `incus exec` may be the command's or the client's own: what is true is asked of the daemon.
+core::error transaction::why_command_failed(int exit_code) {
+    const auto now = world_.host.examine(request_limit);
+    if (!now) {
+        return {core::reason::daemon_lost, "the daemon was lost while the command ran, and with it the exit status",
+                core::describe(now.error())};
+    }
+    if (!now->facts.running || now->facts.last_used_at != examined_.facts.last_used_at) {
+        return {core::reason::instance_went_down,
+                fmt::format("instance {} went down while the command ran", plan().instance)};
+    }
+    const auto program = plan().command.argv.empty() ? std::string{} : core::printable(plan().command.argv.front());
+    switch (exit_code) {
+    case 126:
+        return {core::reason::command_failed, fmt::format("the command could not be executed: '{}' (exit status 126)", program)};
+    case 127:
+        return {core::reason::command_failed, fmt::format("the command was not found in the instance: '{}' (exit status 127)", program)};
+    default:
+        break;
+    }
+    if (exit_code > 128) {
+        return {core::reason::command_failed,
+                fmt::format("the command exited with {} (signal {})", exit_code, exit_code - 128)};
+    }
+    return {core::reason::command_failed, fmt::format("the command exited with {}", exit_code)};
+}
+
+core::expected<bool> transaction::restart_needed() {
+    const ports::guest_command what{.argv = {"sh", "-c", std::string(restart_needed_script)}};
+    BELAY_TRY(auto, end,
+              world_.host.exec(
+                  what, plan().limit.retry_for, [](auto, auto) {}, world_.inbox.interrupts()));
+    // Whoever cannot tell restarts: it is what the user allowed, and the safer error.
+    return end.how != ports::ended::exited || end.exit_code != 1;
+}
+
+core::finished transaction::restart() {
+    if (plan().restart == core::restart_policy::if_needed) {
+        const auto needed = restart_needed();
+        if (needed && !*needed) {
+            return {};
+        }
+    }
+    auto done = world_.host.stop(plan().limit.stop, plan().limit.operation);
+    if (done) {
+        done = world_.host.start(plan().limit.operation);
+    }
+    if (!done) {
+        return failed({core::reason::restart_failed,
+                       fmt::format("instance {} did not come back from the restart", plan().instance),
+                       core::describe(done.error())});
+    }
+    return {};
+}
+
+} // namespace belay::run

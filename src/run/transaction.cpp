@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/transaction.hpp"
+
+#include <utility>
+
+namespace belay::run {
+
+namespace {
+
+/// An event that must not count unless it is written: an act is begun, and an upgrade kept, only with that on disk.
+bool needs_paper(const core::event& what, const core::state& s) {
+    if (std::holds_alternative<core::started>(what)) {
+        return !s.decision;
+    }
+    const auto* decision = std::get_if<core::decided>(&what);
+    return decision != nullptr && decision->what == core::verdict::commit;
+}
+
+core::error not_supported(core::act what) {
+    return {core::reason::usage, "this belay has no adapter for the phase " + std::string(core::to_word(what)), {}, false};
+}
+
+} // namespace
+
+transaction::transaction(world w, request r)
+    : world_(w), request_(std::move(r)), chronicle_(request_.log_file) {}
+
+core::report transaction::run() {
+    emit(core::opened{plan()});
+    while (!state().end) {
+        notice_interruption();
+        const auto step = core::next(state());
+        std::visit([this](const auto& what) { take(what); }, step);
+    }
+    held_.reset();
+    return report_;
+}
+
+void transaction::notice_interruption() {
+    if (interruption_noticed_ || state().decision) {
+        return;
+    }
+    if (auto why = world_.inbox.interruption()) {
+        interruption_noticed_ = true;
+        emit(core::interrupted{*std::move(why)});
+    }
+}
+
+void transaction::take(const core::perform& what) {
+    if (!emit(core::started{what.what, what.attempt, what.until})) {
+        return;
+    }
+    const auto begin = world_.clock.monotonic();
+    auto end = attempt(what);
+    end.what = what.what;
+    end.attempt = what.attempt;
+    end.seconds = std::chrono::duration<double>(world_.clock.monotonic() - begin).count();
+    interruption_noticed_ = interruption_noticed_ || end.how == core::result::cancelled;
+    emit(std::move(end));
+}
+
+void transaction::take(const core::decide& what) { emit(core::decided{what.what}); }
+
+void transaction::take(const core::observe&) { emit(core::observed{true}); }
+
+void transaction::take(const core::close& what) {
+    report_ = chronicle_.summary(what.how);
+    emit(core::closed{report_});
+}
+
+core::record transaction::recorded(core::event what) {
+    return {core::record::version, ++seq_,        world_.clock.wall(), world_.clock.boottime(),
+            request_.txn,          plan().instance, std::move(what)};
+}
+
+/// Shows a transient event.
+void transaction::show(core::event what) { world_.listener.on(recorded(std::move(what))); }
+
+/// Journals an event, folds it and shows it. False when it could not be written and therefore does not count.
+bool transaction::emit(core::event what) {
+    const auto r = recorded(std::move(what));
+    const auto written = world_.journal.append(r);
+    const bool counts = written || !needs_paper(r.what, state());
+    if (counts) {
+        chronicle_.see(r);
+        world_.listener.on(r);
+    }
+    const bool undecided = !state().decision && !state().end;
+    if (!written && undecided && !interruption_noticed_) {
+        interruption_noticed_ = true;
+        emit(core::interrupted{written.error()});
+    } else if (!written && !std::holds_alternative<core::interrupted>(r.what)) {
+        const auto warning = recorded(core::warned{core::describe(written.error())});
+        chronicle_.see(warning);
+        world_.listener.on(warning);
+    }
+    return counts;
+}
+
+core::finished transaction::attempt(const core::perform& what) {
+    using core::act;
+    switch (what.what.what) {
+    case act::preflight:
+        return preflight();
+    case act::lock:
+        return lock();
+    case act::baseline:
+        return baseline(what.attempt);
+    case act::pause:
+        return repeated(what.what, world_.host.pause(plan().limit.operation));
+    case act::snapshot:
+        return snapshot(what.what.target);
+    case act::unpause:
+        return repeated(what.what, world_.host.unpause(plan().limit.operation));
+    case act::upgrade:
+        return upgrade();
+    case act::restart:
+        return restart();
+    case act::verify:
+        return verify(what.attempt);
+    case act::stop:
+        return stop(what.attempt);
+    case act::restore:
+        return restore(what.what.target);
+    case act::start:
+        return start();
+    case act::reverify:
+        return reverify(what.attempt);
+    case act::discard:
+        return discard(what.what.target);
+    case act::unlock:
+        return unlock();
+    case act::quiesce:
+    case act::resume:
+    case act::schedule_off:
+    case act::schedule_on:
+    case act::confirm:
+    case act::evidence:
+    case act::keep:
+        break; // no plan of this version asks for them
+    }
+    return {.what = what.what, .how = core::result::failed, .why = not_supported(what.what.what)};
+}
+
+} // namespace belay::run

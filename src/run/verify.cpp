@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Health: the baseline before the upgrade, and the rounds after it.
+#include "core/durations.hpp"
+#include "run/outcome.hpp"
+#include "run/transaction.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace belay::run {
+
+namespace {
+
+using core::milliseconds;
+
+constexpr milliseconds alive_limit{30'000};
+constexpr milliseconds first_pause{50};
+constexpr milliseconds longest_pause{1'000};
+constexpr milliseconds soak_pause{1'000};
+
+/// The checks that asked for more time.
+std::vector<core::check_spec> waiting(const std::vector<core::check_spec>& specs,
+                                      const std::vector<core::reading>& readings) {
+    std::vector<core::check_spec> rest;
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+        if (readings[i].how == core::health::not_yet) {
+            rest.push_back(specs[i]);
+        }
+    }
+    return rest;
+}
+
+void merge(std::vector<core::reading>& all, const std::vector<core::reading>& newer) {
+    for (const auto& reading : newer) {
+        std::ranges::replace_if(all, [&](const auto& old) { return old.name == reading.name; }, reading);
+    }
+}
+
+} // namespace
+
+ports::hook_context transaction::context(core::act phase, int attempt_number) const {
+    return {request_.txn, plan().instance, plan().project, std::string(core::to_word(phase)), attempt_number,
+            snapshot_name()};
+}
+
+core::finished transaction::cancelled(core::finished f) const {
+    f.how = core::result::cancelled;
+    f.why = world_.inbox.interruption().value_or(core::error{core::reason::interrupted, "interrupted"});
+    return f;
+}
+
+core::finished transaction::baseline(int attempt_number) {
+    const auto stop = world_.inbox.interrupts();
+    const auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
+    core::finished f;
+    if (plan().checks.empty()) {
+        return f;
+    }
+    f.checks = world_.checks.run(plan().checks, context(core::act::baseline, attempt_number), stop);
+    for (auto pause = first_pause; world_.clock.monotonic() < give_up && !stop.stop_requested();
+         pause = std::min(2 * pause, longest_pause)) {
+        const auto rest = waiting(plan().checks, f.checks);
+        if (rest.empty()) {
+            break;
+        }
+        world_.inbox.wait(pause, stop);
+        merge(f.checks, world_.checks.run(rest, context(core::act::baseline, attempt_number), stop));
+    }
+    if (stop.stop_requested()) {
+        return cancelled(std::move(f));
+    }
+    show(core::checked{{core::act::baseline, {}}, attempt_number, core::judge_baseline(f.checks)});
+    if (!core::baseline_acceptable(f.checks) && !plan().accept_unhealthy) {
+        f.how = core::result::failed;
+        f.why = {core::reason::baseline_bad,
+                 fmt::format("instance {} is not healthy before the upgrade: {}; mend it first, or accept that with "
+                             "--accept-unhealthy",
+                             plan().instance, core::explain(core::judge_baseline(f.checks)))};
+    }
+    return f;
+}
+
+/// One round of checks, and when they are all good (or there are none) the proof that the instance runs.
+transaction::verdict_of_round transaction::round(core::finished& into, int attempt_number,
+                                                 const core::judge_policy& policy, std::stop_token stop) {
+    if (!plan().checks.empty()) {
+        into.checks = world_.checks.run(plan().checks, context(into.what.what, attempt_number), stop);
+        into.judgements = core::judge(state().baseline, into.checks, policy);
+        show(core::checked{into.what, attempt_number, into.judgements});
+        if (!core::acceptable(into.judgements)) {
+            return {false, {core::reason::check_failed, core::explain(into.judgements)}};
+        }
+    }
+    if (auto alive = world_.host.prove_running(alive_limit); !alive) {
+        return {false,
+                {core::reason::instance_went_down,
+                 fmt::format("instance {} does not run, or nothing can be executed in it", plan().instance),
+                 core::describe(alive.error())}};
+    }
+    return {true, {}};
+}
+
+/// Rounds until one is good, within the time for retries.
+core::finished transaction::until_good(const core::key& what, int attempt_number, const core::judge_policy& policy,
+                                       std::stop_token stop) {
+    const auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
+    core::finished f;
+    f.what = what;
+    for (auto pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
+        const auto verdict = round(f, attempt_number, policy, stop);
+        if (stop.stop_requested()) {
+            return cancelled(std::move(f));
+        }
+        if (verdict.good) {
+            return f;
+        }
+        const auto left = give_up - world_.clock.monotonic();
+        if (left <= milliseconds{0}) {
+            f.how = core::result::failed;
+            f.why = verdict.why;
+            return f;
+        }
+        world_.inbox.wait(std::min(pause, left), stop);
+    }
+}
+
+/// The round was good and must stay so: one bad round fails.
+core::finished transaction::soak(core::finished last, int attempt_number, const core::judge_policy& policy) {
+    const auto stop = world_.inbox.interrupts();
+    const auto end = world_.clock.monotonic() + plan().limit.soak;
+    for (;;) {
+        const auto left = end - world_.clock.monotonic();
+        if (left <= milliseconds{0}) {
+            return last;
+        }
+        show(core::soaking{last.what, std::chrono::duration<double>(left).count()});
+        world_.inbox.wait(std::min(left, soak_pause), stop);
+        const auto verdict = round(last, attempt_number, policy, stop);
+        if (stop.stop_requested()) {
+            return cancelled(std::move(last));
+        }
+        if (!verdict.good) {
+            last.how = core::result::failed;
+            last.why = verdict.why;
+            last.why.message = fmt::format("within the soak of {}: {}", core::format_duration(plan().limit.soak),
+                                           last.why.message);
+            return last;
+        }
+    }
+}
+
+core::finished transaction::verify(int attempt_number) {
+    const core::judge_policy policy{plan().accept_unhealthy, plan().expect_lost};
+    auto f = until_good({core::act::verify, {}}, attempt_number, policy, world_.inbox.interrupts());
+    if (f.how != core::result::ok) {
+        return f;
+    }
+    return soak(std::move(f), attempt_number, policy);
+}
+
+/// The old state must be as healthy as it was at the baseline, no more: what was accepted as bad then is accepted now,
+/// and what the upgrade was allowed to lose must be there again.
+core::finished transaction::reverify(int attempt_number) {
+    return until_good({core::act::reverify, {}}, attempt_number, {true, {}}, {});
+}
+
+} // namespace belay::run
