@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds checks: which file a name means, and what the file says of itself. Runs nothing.
+#pragma once
+#include "core/error.hpp"
+#include "core/plan.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace belay::checks {
+
+/// A check that is installed.
+struct check_file {
+    std::string name;
+    std::filesystem::path file;
+    core::place where{core::place::guest};
+    core::milliseconds timeout{30'000};
+    std::string summary;
+
+    bool operator==(const check_file&) const = default;
+};
+
+/// A name in the library, with the check or what is wrong with it. A masked name is not listed.
+struct entry {
+    std::string name;
+    core::expected<check_file> check;
+};
+
+/// Reads the description that a check carries in its first 20 lines:
+/// `# belay: where=guest timeout=30s summary=What listened still listens` (summary goes on to the end of the line).
+/// Error: usage, for a file that cannot be read, is not executable, or whose description is wrong.
+core::expected<check_file> describe(const std::filesystem::path& file);
+
+/// Whether the file may be run by `uid`: as root, no file that others may write, in no folder that others may write
+/// (sticky ones owned by root excepted), up to the root. Error: usage, names what others may write.
+core::expected<void> check_trust(const std::filesystem::path& file, unsigned uid);
+
+/// Splits `NAME ARG…` at white space; single and double quotes and backslashes group as in a shell. Error: usage.
+core::expected<std::vector<std::string>> split_words(const std::string& text);
+
+class library {
+public:
+    /// `folders` in the order of their precedence; those that do not exist are passed over. `uid`: who runs the checks.
+    library(std::vector<std::filesystem::path> folders, unsigned uid) : folders_(std::move(folders)), uid_(uid) {}
+
+    /// The check of a name. The first folder that has the name wins; an empty file or a link to /dev/null there masks
+    /// it. A name with a '/' is a path. Error: usage, with the nearest known name.
+    core::expected<check_file> find(const std::string& name) const;
+
+    /// Everything that can be named, sorted.
+    std::vector<entry> list() const;
+
+    /// The check that `NAME ARG…` asks for, ready for a plan. Error: usage.
+    core::expected<core::check_spec> resolve(const std::string& text, bool required) const;
+
+private:
+    std::vector<std::filesystem::path> folders_;
+    unsigned uid_;
+};
+
+/// A shell command in the guest, as a check.
+core::check_spec command_check(const std::string& command);
+
+} // namespace belay::checks

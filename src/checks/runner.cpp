@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checks/runner.hpp"
+
+#include "checks/output.hpp"
+#include "core/durations.hpp"
+#include "core/text.hpp"
+#include "process/child.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+namespace belay::checks {
+
+namespace {
+
+/// What one check may print: beyond that it is not read as findings any more, and ended.
+constexpr std::size_t output_cap = 1U << 20U;
+
+/// One argument of a program is limited to 128 KiB by Linux (MAX_ARG_STRLEN in binfmts.h).
+constexpr std::size_t longest_script = 120'000;
+
+/// Marks the processes of one run of a check, so that they can be found again.
+constexpr std::string_view run_variable = "BELAY_CHECK_RUN";
+
+constexpr core::milliseconds sweep_limit{10'000};
+
+/// Ends what a check left behind when it was cut short: killing the client of `incus exec` ends its direct child only.
+constexpr std::string_view sweep_script = R"sh(
+for environ in /proc/[0-9]*/environ; do
+    pid=${environ%/environ} pid=${pid#/proc/}
+    [ "$pid" != "$$" ] && grep -q "$1" "$environ" && kill -9 "$pid"
+done 2>/dev/null
+:
+)sh";
+
+std::vector<std::string> words_of(std::string_view line) {
+    std::vector<std::string> words;
+    while (!line.empty()) {
+        const auto start = line.find_first_not_of(" \t\r");
+        if (start == std::string_view::npos) {
+            break;
+        }
+        line.remove_prefix(start);
+        const auto end = line.find_first_of(" \t\r");
+        words.emplace_back(line.substr(0, end));
+        line.remove_prefix(end == std::string_view::npos ? line.size() : end);
+    }
+    return words;
+}
+
+/// The interpreter of a script and its arguments; `sh` when the script names none.
+std::vector<std::string> interpreter_of(std::string_view text) {
+    if (!text.starts_with("#!")) {
+        return {"sh"};
+    }
+    auto words = words_of(text.substr(2, text.find('\n') - 2));
+    return words.empty() ? std::vector<std::string>{"sh"} : words;
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::vector<std::pair<std::string, std::string>> environment(const ports::hook_context& context,
+                                                             const std::string& run_id) {
+    return {{"BELAY_TXN", context.txn},
+            {"BELAY_INSTANCE", context.instance},
+            {"BELAY_PROJECT", context.project},
+            {"BELAY_PHASE", context.phase},
+            {"BELAY_ATTEMPT", std::to_string(context.attempt)},
+            {"BELAY_SNAPSHOT", context.snapshot},
+            {std::string(run_variable), run_id}};
+}
+
+} // namespace
+
+core::expected<guest_script> script_for_guest(const std::string& name, const std::string& text,
+                                              const std::vector<std::string>& args) {
+    if (text.find('\0') != std::string::npos) {
+        return core::failure(core::reason::usage,
+                             fmt::format("check {} is not a script: a program runs on the host only, describe it with "
+                                         "where=host",
+                                         name));
+    }
+    if (text.size() > longest_script) {
+        return core::failure(core::reason::usage, fmt::format("check {} is longer than {} bytes, too long to be sent into "
+                                                              "an instance",
+                                                              name, longest_script));
+    }
+    auto argv = interpreter_of(text);
+    const auto program = base_name(argv.back());
+    guest_script script;
+    if (program == "sh") {
+        script.argv = {"sh", "-c", text, name};
+    } else {
+        static const std::vector<std::string> shells{"bash", "dash", "ash", "ksh", "mksh", "zsh"};
+        const bool shell = std::ranges::find(shells, program) != shells.end();
+        script.argv = std::move(argv);
+        script.argv.emplace_back(shell ? "-s" : "-");
+        if (shell) {
+            script.argv.emplace_back("--");
+        }
+        script.input = text;
+    }
+    script.argv.insert(script.argv.end(), args.begin(), args.end());
+    return script;
+}
+
+core::expected<std::string> runner::text_of(const std::string& file) {
+    const std::scoped_lock guard(mutex_);
+    if (const auto known = texts_.find(file); known != texts_.end()) {
+        return known->second;
+    }
+    std::ifstream in(file, std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (!in) {
+        return core::failure(core::reason::usage, fmt::format("check '{}' cannot be read", core::printable(file)));
+    }
+    return texts_.emplace(file, std::move(text)).first->second;
+}
+
+core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& spec,
+                                                       const std::vector<std::pair<std::string, std::string>>& env,
+                                                       const ports::output_sink& sink, std::stop_token stop) {
+    ports::guest_command command;
+    command.env = env;
+    if (spec.file.empty()) {
+        command.argv = {"sh", "-c"};
+        command.argv.insert(command.argv.end(), spec.args.begin(), spec.args.end());
+    } else {
+        BELAY_TRY(auto, text, text_of(spec.file));
+        BELAY_TRY(auto, script, script_for_guest(base_name(spec.file), text, spec.args));
+        command.argv = std::move(script.argv);
+        command.input = std::move(script.input);
+    }
+    auto end = host_.exec(command, spec.timeout, sink, stop);
+    if (end && end->how != ports::ended::exited) {
+        sweep(env.back().second);
+    }
+    return end;
+}
+
+core::expected<ports::guest_exit> runner::run_on_host(const core::check_spec& spec,
+                                                      const std::vector<std::pair<std::string, std::string>>& env,
+                                                      const ports::output_sink& sink, std::stop_token stop) {
+    process::command command{.argv = {spec.file}, .env = env};
+    command.argv.insert(command.argv.end(), spec.args.begin(), spec.args.end());
+    BELAY_TRY(auto, end, process::run(command, spec.timeout, sink, stop));
+    constexpr int signal_base = 128;
+    switch (end.how) {
+    case process::ended::exited:
+        return ports::guest_exit{ports::ended::exited, end.code};
+    case process::ended::signalled:
+        return ports::guest_exit{ports::ended::exited, signal_base + end.code};
+    case process::ended::timed_out:
+        return ports::guest_exit{ports::ended::timed_out, 0};
+    case process::ended::cancelled:
+        return ports::guest_exit{ports::ended::cancelled, 0};
+    }
+    return ports::guest_exit{};
+}
+
+void runner::sweep(const std::string& run_id) {
+    const ports::guest_command command{
+        .argv = {"sh", "-c", std::string(sweep_script), "sweep", fmt::format("{}={}", run_variable, run_id)}};
+    (void)host_.exec(command, sweep_limit, [](auto, auto) {}, {}); // nothing more can be done when this fails
+}
+
+core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
+                              printed& text) {
+    core::reading reading{spec.name, spec.where, spec.required, core::health::fail, {}, {}, {}, 0};
+    std::string run_id;
+    {
+        const std::scoped_lock guard(mutex_);
+        run_id = fmt::format("{}-{}x", context.txn, ++runs_); // the x keeps run 1 from matching run 10
+    }
+    std::stop_source enough; // stops when the caller does, or when the check prints too much
+    const std::stop_callback forward(stop, [&] { enough.request_stop(); });
+    bool overflow = false;
+    const auto sink = [&](core::output::stream from, std::string_view piece) {
+        auto& into = from == core::output::stream::out ? text.out : text.err;
+        into += piece.substr(0, output_cap - std::min(into.size(), output_cap));
+        if (into.size() >= output_cap && !overflow) {
+            overflow = true;
+            enough.request_stop();
+        }
+    };
+    const auto begin = std::chrono::steady_clock::now();
+    const auto env = environment(context, run_id);
+    const auto end = spec.where == core::place::host ? run_on_host(spec, env, sink, enough.get_token())
+                                                     : run_in_guest(spec, env, sink, enough.get_token());
+    reading.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (!end) {
+        reading.summary = core::printable(core::describe(end.error()));
+    } else if (overflow) {
+        reading.summary = fmt::format("printed more than {} KiB and was ended", output_cap / 1024);
+    } else if (end->how == ports::ended::timed_out) {
+        reading.summary = fmt::format("did not end within {}", core::format_duration(spec.timeout));
+    } else if (end->how == ports::ended::cancelled) {
+        reading.summary = "was cut short";
+    } else {
+        reading.how = health_of(end->exit_code);
+        read_output(text.out, text.err, reading);
+        if (reading.summary.empty() && reading.how == core::health::fail) {
+            reading.summary = fmt::format("exit status {}", end->exit_code);
+        }
+    }
+    return reading;
+}
+
+std::vector<core::reading> runner::run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
+                                       std::stop_token stop) {
+    std::vector<core::reading> readings(specs.size());
+    std::vector<printed> texts(specs.size());
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < specs.size(); ++i) {
+            threads.emplace_back([&, i] { readings[i] = run_one(specs[i], context, stop, texts[i]); });
+        }
+        if (!specs.empty()) {
+            readings[0] = run_one(specs[0], context, stop, texts[0]);
+        }
+    }
+    if (saw_) {
+        for (std::size_t i = 0; i < specs.size(); ++i) {
+            saw_(specs[i], texts[i].out, texts[i].err);
+        }
+    }
+    return readings;
+}
+
+} // namespace belay::checks

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Port checks: runs checks in the instance and on the host, side by side.
+#pragma once
+#include "ports/checks.hpp"
+#include "ports/host.hpp"
+
+#include <functional>
+#include <map>
+#include <mutex>
+
+namespace belay::checks {
+
+/// How a script is run in the instance, where its file does not exist: the text goes along.
+struct guest_script {
+    std::vector<std::string> argv;
+    std::string input; ///< the text, for interpreters that read it from standard input
+};
+
+/// `sh -c TEXT NAME ARG…` for sh scripts; for others their interpreter with the text on its standard input.
+/// Error: usage, for a file that is no script or too long to be sent.
+core::expected<guest_script> script_for_guest(const std::string& name, const std::string& text,
+                                              const std::vector<std::string>& args);
+
+class runner : public ports::checks {
+public:
+    /// `saw`, if given, gets what each check printed (for `belay check -v`), on the thread that calls run().
+    using witness = std::function<void(const core::check_spec&, std::string_view out, std::string_view err)>;
+
+    explicit runner(ports::host& host, witness saw = {}) : host_(host), saw_(std::move(saw)) {}
+
+    std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
+                                   std::stop_token stop) override;
+
+private:
+    struct printed {
+        std::string out;
+        std::string err;
+    };
+
+    core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
+                          printed& text);
+    core::expected<ports::guest_exit> run_in_guest(const core::check_spec& spec,
+                                                   const std::vector<std::pair<std::string, std::string>>& env,
+                                                   const ports::output_sink& sink, std::stop_token stop);
+    core::expected<ports::guest_exit> run_on_host(const core::check_spec& spec,
+                                                  const std::vector<std::pair<std::string, std::string>>& env,
+                                                  const ports::output_sink& sink, std::stop_token stop);
+    core::expected<std::string> text_of(const std::string& file);
+    void sweep(const std::string& run_id);
+
+    ports::host& host_;
+    witness saw_;
+    std::mutex mutex_;
+    std::map<std::string, std::string> texts_; ///< read once: every round of a transaction runs the same text
+    std::uint64_t runs_{0};
+};
+
+} // namespace belay::checks
