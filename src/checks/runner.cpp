@@ -63,6 +63,18 @@ std::vector<std::string> interpreter_of(std::string_view text) {
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+/// The name of the interpreter, also behind `env` and before its options.
+std::string program_of(const std::vector<std::string>& interpreter) {
+    auto name = base_name(interpreter.front());
+    if (name == "env") {
+        const auto program = std::ranges::find_if(interpreter.begin() + 1, interpreter.end(), [](const auto& word) {
+            return !word.starts_with('-') && word.find('=') == std::string::npos;
+        });
+        name = program == interpreter.end() ? name : base_name(*program);
+    }
+    return name;
+}
+
 std::vector<std::pair<std::string, std::string>> environment(const ports::hook_context& context,
                                                              const std::string& run_id) {
     return {{"BELAY_TXN", context.txn},
@@ -90,10 +102,12 @@ core::expected<guest_script> script_for_guest(const std::string& name, const std
                                                               name, longest_script));
     }
     auto argv = interpreter_of(text);
-    const auto program = base_name(argv.back());
+    const auto program = program_of(argv);
     guest_script script;
     if (program == "sh") {
-        script.argv = {"sh", "-c", text, name};
+        script.argv = {"sh"};
+        script.argv.insert(script.argv.end(), argv.begin() + 1, argv.end()); // its options, as in `#!/bin/sh -e`
+        script.argv.insert(script.argv.end(), {"-c", text, name});
     } else {
         static const std::vector<std::string> shells{"bash", "dash", "ash", "ksh", "mksh", "zsh"};
         const bool shell = std::ranges::find(shells, program) != shells.end();

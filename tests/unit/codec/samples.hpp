@@ -21,7 +21,7 @@ inline core::plan full_plan(const std::string& text) {
     p.expect_lost = {text};
     p.uncovered = {text};
     p.accept_unhealthy = true;
-    p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms};
+    p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms, 6ms};
     p.restart = core::restart_policy::if_needed;
     p.targets = {"root", text};
     p.hooks = p.pauses = p.guards_schedule = p.confirms = p.saves_evidence = p.retains = p.undoes_kept = true;

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/arguments.hpp"
+
+#include "core/durations.hpp"
+#include "core/names.hpp"
+#include "core/text.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+
+namespace belay::cli {
+
+namespace {
+
+using core::milliseconds;
+
+[[noreturn]] void refuse(const std::string& message) { throw CLI::ValidationError(message, CLI::ExitCodes::ValidationError); }
+
+/// Unwraps what a rule of core says about an option; CLI11 reports problems by exceptions.
+template <class T>
+T value_of(core::expected<T> checked) {
+    if (!checked) {
+        refuse(checked.error().message);
+    }
+    return *std::move(checked);
+}
+
+/// The usage line of `run` must show the command, which CLI11 never sees.
+class formatter : public CLI::Formatter {
+public:
+    std::string make_usage(const CLI::App* app, std::string name) const override {
+        auto usage = CLI::Formatter::make_usage(app, std::move(name));
+        if (app->get_name() == "run") {
+            usage.insert(usage.find_last_not_of('\n') + 1, " -- COMMAND [ARG...]");
+        }
+        return usage;
+    }
+};
+
+/// The options of all commands, before they are sorted out. One object, so that each option is declared once.
+struct raw {
+    run_options run;
+    check_command_options check;
+    history_options history;
+    show_options show;
+    checks_options checks;
+};
+
+CLI::Option* add_list(CLI::App* app, const std::string& name, std::vector<std::string>& into, const std::string& help,
+                      const std::string& type) {
+    // CLI11's vector options would take every word that follows: one value each time.
+    return app->add_option(name, into, help)->type_name(type)->type_size(1)->allow_extra_args(false)->expected(1)->take_all();
+}
+
+void add_duration(CLI::App* app, const std::string& name, milliseconds& into, const std::string& help) {
+    app->add_option_function<std::string>(
+           name,
+           [&into, name](const std::string& text) {
+               const auto parsed = core::parse_duration(text);
+               if (!parsed) {
+                   refuse(name + ": " + parsed.error().message);
+               }
+               into = *parsed;
+           },
+           help)
+        ->type_name("DURATION")
+        ->default_str(core::format_duration(into));
+}
+
+/// An option with a fixed set of words; the first one is the default.
+template <class Enum>
+void add_choice(CLI::App* app, const std::string& name, Enum& into, const std::vector<std::pair<std::string, Enum>>& words,
+                const std::string& help) {
+    std::string list;
+    for (const auto& [word, value] : words) {
+        list += (list.empty() ? "" : "|") + word;
+    }
+    app->add_option_function<std::string>(
+           name,
+           [&into, name, words, list](const std::string& text) {
+               const auto found = std::ranges::find(words, text, &std::pair<std::string, Enum>::first);
+               if (found == words.end()) {
+                   refuse(name + ": '" + core::printable(text) + "' is not one of " + list);
+               }
+               into = found->second;
+           },
+           help)
+        ->type_name(list)
+        ->default_str(words.front().first);
+}
+
+void add_common(CLI::App* app, common_options& into, bool jsonl) {
+    std::vector<std::pair<std::string, output_format>> formats{{"text", output_format::text}, {"json", output_format::json}};
+    if (jsonl) {
+        formats.emplace_back("jsonl", output_format::jsonl);
+    }
+    add_choice(app, "--format", into.format, formats,
+               jsonl ? "Text, one json report at the end, or every event as a line of json" : "Text or json");
+    app->add_option("--state-dir", into.state_dir, "Where journals and locks are kept (also $BELAY_STATE_DIR)")->type_name("DIR");
+    app->add_flag("-v,--verbose", into.verbose, "Log more to standard error; twice for every event");
+    app->add_flag("-q,--quiet", into.quiet, "Print the last sentence only; log errors only");
+}
+
+void add_instances(CLI::App* app, std::optional<std::string>& project, std::vector<std::string>& instances) {
+    app->add_option("--project", project, "The project of the instances (default: as the incus program has it)")->type_name("PROJECT");
+    app->add_option("instance", instances, "Name of an instance")->type_name("INSTANCE")->required()->type_size(1);
+}
+
+void add_check_selection(CLI::App* app, check_options& into) {
+    app->option_defaults()->group("Health checks");
+    add_list(app, "--check", into.add, "Add a check: 'NAME ARG...', or a path", "CHECK");
+    add_list(app, "--wanted", into.wanted, "Add a check that only warns", "CHECK");
+    add_list(app, "--check-cmd", into.commands, "Add a shell command in the instance as a check", "CMD");
+    add_list(app, "--no-check", into.remove, "Leave out this default check", "NAME");
+    app->add_flag("--no-checks", into.no_defaults, "Leave out all default checks");
+}
+
+std::pair<std::string, std::string> env_pair(const std::string& text) {
+    const auto equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+        refuse("--env: '" + core::printable(text.substr(0, equals)) + "' has no value: write NAME=VALUE");
+    }
+    return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void add_number(CLI::App* app, const std::string& name, std::optional<unsigned>& into, const std::string& help) {
+    app->add_option_function<std::string>(
+           name,
+           [&into, name](const std::string& text) {
+               unsigned number{};
+               const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+               if (problem != std::errc{} || end != text.data() + text.size()) {
+                   refuse(name + ": '" + core::printable(text) + "' is not a number: names are known only inside the instance");
+               }
+               into = number;
+           },
+           help)
+        ->type_name("ID");
+}
+
+void add_command_options(CLI::App* app, run_options& into) {
+    app->option_defaults()->group("Command");
+    app->add_option_function<std::vector<std::string>>(
+           "--env",
+           [&into](const std::vector<std::string>& texts) {
+               for (const auto& text : texts) {
+                   into.env.push_back(env_pair(text));
+               }
+           },
+           "Set an environment variable of the command; its value is never written anywhere")
+        ->type_name("NAME=VALUE")
+        ->type_size(1)
+        ->allow_extra_args(false)
+        ->take_all();
+    add_number(app, "--user", into.command.user, "Run the command as this user ID");
+    add_number(app, "--group", into.command.group, "Run the command as this group ID");
+    app->add_option("--cwd", into.command.cwd, "Run the command in this directory of the instance")->type_name("DIR");
+    app->add_flag("-i,--interactive", into.command.interactive, "Give the command this terminal; nothing is logged");
+    add_duration(app, "--timeout", into.limit.upgrade, "Undo when the command has not ended after this time");
+    app->add_option("--log-limit", into.log_limit, "How much output is kept in the log, head and tail")
+        ->transform(CLI::AsSizeValue(false).description(""))
+        ->type_name("SIZE")
+        ->default_str("100MiB");
+}
+
+void add_policy(CLI::App* app, run_options& into) {
+    app->option_defaults()->group("Health checks");
+    add_duration(app, "--retry-for", into.limit.retry_for, "How long the checks may take to pass");
+    add_duration(app, "--soak", into.limit.soak, "How long they must then stay good");
+    app->add_flag("--accept-unhealthy", into.accept_unhealthy, "Go on although a check fails before the upgrade; it then only reports");
+    add_list(app, "--expect-lost", into.expect_lost, "A finding that the upgrade may lose: 'unit cron.service', globs too", "FINDING");
+    app->option_defaults()->group("Policy");
+    add_choice<core::restart_policy>(app, "--restart", into.restart,
+                                     {{"never", core::restart_policy::never},
+                                      {"if-needed", core::restart_policy::if_needed},
+                                      {"always", core::restart_policy::always}},
+                                     "Restart the instance after the command, before the checks");
+    add_duration(app, "--stop-timeout", into.limit.stop, "How long a graceful stop may take before it is forced; 0 forces");
+    add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot", "PATH");
+    app->add_flag("--dry-run", into.dry_run, "Print what would be done, and touch nothing");
+    app->option_defaults()->group("Options");
+}
+
+void check_instances(const std::vector<std::string>& instances) {
+    for (const auto& name : instances) {
+        if (const auto valid = core::check_instance_name(name); !valid) {
+            refuse(valid.error().message);
+        }
+    }
+    for (auto at = instances.begin(); at != instances.end(); ++at) {
+        if (std::find(instances.begin(), at, *at) != at) {
+            refuse("instance " + *at + " is named twice");
+        }
+    }
+}
+
+void finish_run(run_options& run, const std::vector<std::string>& command) {
+    check_instances(run.instances);
+    if (command.empty()) {
+        refuse("there is no command to run: write it after the instance and --, as in `belay run " + run.instances.front() +
+               " -- apt-get -y dist-upgrade`");
+    }
+    if (command.front().empty()) {
+        refuse("the command is empty: its first word is the program to run");
+    }
+    run.command.argv = command;
+    if (run.command.interactive && run.common.format != output_format::text) {
+        refuse("--interactive needs the terminal, and --format json and jsonl need standard output: choose one");
+    }
+    if (run.command.interactive && run.instances.size() > 1) {
+        refuse("--interactive works on one instance at a time");
+    }
+    for (const auto& [name, value] : run.env) {
+        run.command.env_names.push_back(name);
+    }
+}
+
+void add_commands(CLI::App& app, raw& into) {
+    auto* run = app.add_subcommand("run", "A transaction for each instance, one after another: snapshot, command, checks; keep or undo");
+    run->option_defaults()->group("Options");
+    add_instances(run, into.run.project, into.run.instances);
+    add_common(run, into.run.common, true);
+    add_command_options(run, into.run);
+    add_check_selection(run, into.run.checks);
+    add_policy(run, into.run);
+
+    auto* check = app.add_subcommand("check", "Run the health checks now and print what they say");
+    add_instances(check, into.check.project, into.check.instances);
+    add_common(check, into.check.common, false);
+    add_check_selection(check, into.check.checks);
+    add_duration(check, "--retry-for", into.check.retry_for, "How long a check that is not ready is asked again");
+
+    auto* history = app.add_subcommand("history", "One line per transaction, newest last");
+    history->add_option("instance", into.history.instance, "Only this instance")->type_name("INSTANCE");
+    add_common(history, into.history.common, false);
+
+    auto* show = app.add_subcommand("show", "One transaction whole (the newest): first why it failed and the last lines");
+    show->add_option("what", into.show.what, "A transaction, or the newest of an instance")->type_name("TXN|INSTANCE");
+    add_common(show, into.show.common, false);
+
+    auto* checks = app.add_subcommand("checks", "The health checks that are installed");
+    add_common(checks, into.checks.common, false);
+}
+
+request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& command, bool has_command) {
+    const auto name = app.get_subcommands().front()->get_name();
+    if (name == "run") {
+        finish_run(all.run, command);
+        return std::move(all.run);
+    }
+    if (has_command) {
+        refuse("belay " + name + " takes no command after --");
+    }
+    if (name == "check") {
+        check_instances(all.check.instances);
+        return std::move(all.check);
+    }
+    if (name == "history") {
+        return std::move(all.history);
+    }
+    if (name == "show") {
+        return std::move(all.show);
+    }
+    return std::move(all.checks);
+}
+
+} // namespace
+
+std::variant<request, finished_early> parse_arguments(const std::vector<std::string>& args) {
+    const auto dashes = std::ranges::find(args, "--");
+    const bool has_command = dashes != args.end();
+    std::vector<std::string> own(args.begin(), dashes);
+    const std::vector<std::string> command(has_command ? dashes + 1 : dashes, args.end());
+
+    CLI::App app("belay: transactional upgrades for Incus instances. A snapshot, any command, health checks: the result is "
+                 "kept, or the instance is put back.",
+                 "belay");
+    app.set_version_flag("--version", "belay " BELAY_VERSION);
+    app.formatter(std::make_shared<formatter>());
+    app.require_subcommand(1);
+    app.footer("Exit codes of run: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, "
+               "5 stuck.\nThe manual is belay(1).");
+    raw all;
+    add_commands(app, all);
+    try {
+        std::ranges::reverse(own); // CLI11 takes them from the back
+        app.parse(own);
+        return chosen(app, all, command, has_command);
+    } catch (const CLI::CallForVersion& version) {
+        return finished_early{0, std::string(version.what()) + "\n", {}};
+    } catch (const CLI::ParseError& problem) {
+        std::ostringstream out;
+        std::ostringstream err;
+        if (app.exit(problem, out, err) == 0) {
+            return finished_early{0, out.str(), {}};
+        }
+        return finished_early{core::usage_exit_code, {},
+                              fmt::format("belay: {}\nRun `belay {}--help` for the options.\n", core::printable(problem.what()),
+                                          app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ")};
+    }
+}
+
+} // namespace belay::cli

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Port inbox: SIGINT and SIGTERM mean "undo now". A thread waits for them, so that no code runs in a signal handler.
+#pragma once
+#include "ports/inbox.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace belay::cli {
+
+/// Blocks SIGINT and SIGTERM for the calling thread and every thread it starts later, ignores SIGHUP and SIGPIPE. To be
+/// called before there is a second thread.
+void prepare_signals();
+
+class signal_inbox : public ports::inbox {
+public:
+    /// Begins to wait for signals; prepare_signals() was called before.
+    signal_inbox();
+    signal_inbox(const signal_inbox&) = delete;
+    signal_inbox& operator=(const signal_inbox&) = delete;
+    ~signal_inbox() override;
+
+    std::stop_token interrupts() const override { return interrupts_.get_token(); }
+
+    std::optional<core::error> interruption() const override;
+    void wait(core::milliseconds duration, std::stop_token stop) override;
+
+private:
+    void listen();
+
+    std::stop_source interrupts_;
+    mutable std::mutex mutex_;
+    std::condition_variable_any woken_;
+    std::optional<core::error> why_;
+    int signal_fd_{-1};
+    int end_fd_{-1};
+    std::thread thread_;
+};
+
+} // namespace belay::cli

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The journal's format and every kind of damage to it.
+#include "journal/reader.hpp"
+
+#include "codec/record_json.hpp"
+#include "journal/line.hpp"
+#include "support.hpp"
+
+#include <random>
+
+using namespace belay;
+using namespace belay::testing;
+
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = text.find('\n', at);
+        lines.push_back(text.substr(at, end - at));
+        at = end == std::string::npos ? text.size() : end + 1;
+    }
+    return lines;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const auto& line : lines) {
+        text += line + "\n";
+    }
+    return text;
+}
+
+/// A journal that can be damaged.
+struct sample {
+    temporary_directory directory;
+    fs::path file;
+    std::string whole;
+    std::vector<std::string> lines;
+
+    sample() {
+        file = write_journal(open_store(directory.path() / "state"), txn, short_history());
+        whole = content(file);
+        lines = lines_of(whole);
+    }
+
+    core::expected<journal::journal_contents> with(std::string_view bytes) const {
+        write_file(file, bytes);
+        return journal::read_journal(file);
+    }
+
+    /// Reads it as damaged and returns the message.
+    std::string damage(const std::string& bytes) const {
+        const auto read = with(bytes);
+        REQUIRE_FALSE(read);
+        CHECK(read.error().code == core::reason::io_error);
+        CHECK(read.error().message.find(file.string()) != std::string::npos);
+        CHECK(read.error().message.find("belay-" + txn) != std::string::npos); // what to look at
+        return read.error().message;
+    }
+};
+
+bool names_line(const std::string& message, int number) {
+    return message.find("line " + std::to_string(number) + " ") != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("what was appended is read back, each line with a checksum as its last key", "[journal]") {
+    const sample s;
+    const auto read = s.with(s.whole);
+    REQUIRE(read);
+    CHECK_FALSE(read->torn);
+    CHECK(read->good_size == s.whole.size());
+    const auto written = short_history();
+    REQUIRE(read->records.size() == written.size());
+    for (std::size_t i = 0; i < written.size(); ++i) {
+        CHECK(codec::to_json_line(read->records[i]) == codec::to_json_line(written[i]));
+        CHECK(s.lines[i] == journal::seal(codec::to_json_line(written[i]),
+                                          i == 0 ? journal::first_sum : journal::sum_of(s.lines[i - 1])));
+    }
+    CHECK(read->last_sum == journal::sum_of(s.lines.back()));
+}
+
+TEST_CASE("the checksum is the CRC-32 that everyone has", "[journal]") {
+    // python3 -c 'import zlib; print("%08x" % zlib.crc32(b"00000000{\"v\":1"))'
+    CHECK(journal::seal("{\"v\":1}", journal::first_sum) == "{\"v\":1,\"sum\":\"ed4bef14\"}");
+}
+
+TEST_CASE("an empty journal has no records, and neither has one whose file was not made yet", "[journal]") {
+    const sample s;
+    const auto empty = s.with("");
+    REQUIRE(empty);
+    CHECK(empty->records.empty());
+    CHECK_FALSE(empty->torn);
+    CHECK(empty->last_sum == journal::first_sum);
+    fs::remove(s.file);
+    CHECK(journal::read_journal(s.file)->records.empty());
+    CHECK_FALSE(journal::read_ends(s.file)->first);
+    CHECK_FALSE(journal::read_journal(s.directory.path() / "nowhere" / "journal.jsonl"));
+    fs::create_directory(s.file);
+    CHECK_FALSE(journal::read_journal(s.file));
+}
+
+TEST_CASE("a last record that is torn, at whatever byte, is passed over", "[journal]") {
+    const sample s;
+    const auto before = s.whole.size() - s.lines.back().size() - 1;
+    for (auto size = before + 1; size < s.whole.size(); ++size) {
+        const auto read = s.with(s.whole.substr(0, size));
+        REQUIRE(read);
+        CHECK(read->torn);
+        CHECK(read->records.size() == s.lines.size() - 1);
+        CHECK(read->good_size == before);
+        const auto ends = journal::read_ends(s.file);
+        REQUIRE(ends);
+        CHECK(ends->torn);
+        CHECK(ends->first);
+        CHECK_FALSE(ends->last);
+    }
+    CHECK_FALSE(s.with(s.whole.substr(0, before))->torn);
+}
+
+TEST_CASE("a journal that is torn within its only line has no records", "[journal]") {
+    const sample s;
+    for (std::size_t size = 1; size <= s.lines[0].size(); ++size) {
+        const auto read = s.with(s.whole.substr(0, size));
+        REQUIRE(read);
+        CHECK(read->torn);
+        CHECK(read->records.empty());
+        CHECK_FALSE(journal::read_ends(s.file)->first);
+    }
+}
+
+TEST_CASE("blocks at the end that never got to the disk are a torn last line", "[journal]") {
+    const sample s;
+    const auto before = s.whole.size() - s.lines.back().size() - 1;
+    auto zeros = s.whole.substr(0, before) + std::string(5000, '\0');
+    CHECK(s.with(zeros)->records.size() == s.lines.size() - 1);
+    zeros = s.whole.substr(0, before) + std::string(s.lines.back().size(), '\0') + "\n";
+    CHECK(s.with(zeros)->torn);
+    auto altered = s.whole;
+    altered[altered.size() - 30] ^= 1;
+    CHECK(s.with(altered)->torn);
+    CHECK(journal::read_ends(s.file)->torn);
+}
+
+TEST_CASE("any altered byte before the last line is damage", "[journal]") {
+    const sample s;
+    std::mt19937 random(5);
+    const auto before = s.whole.size() - s.lines.back().size() - 1;
+    for (std::size_t at = 0; at < before; ++at) {
+        auto altered = s.whole;
+        altered[at] = static_cast<char>(static_cast<unsigned char>(altered[at]) ^ (1U << (random() % 8)));
+        INFO("byte " << at);
+        s.damage(altered);
+    }
+}
+
+TEST_CASE("damage is named by its line", "[journal]") {
+    const sample s;
+    const auto without = [&](std::size_t i) {
+        auto lines = s.lines;
+        lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(i));
+        return joined(lines);
+    };
+    const auto with_line = [&](std::size_t i, const std::string& line) {
+        auto lines = s.lines;
+        lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(i), line);
+        return joined(lines);
+    };
+    const auto swapped = [&](std::size_t i) {
+        auto lines = s.lines;
+        std::swap(lines[i], lines[i + 1]);
+        return joined(lines);
+    };
+    CHECK(names_line(s.damage(without(0)), 1));
+    CHECK(names_line(s.damage(without(3)), 4));
+    CHECK(names_line(s.damage(swapped(2)), 3));
+    CHECK(names_line(s.damage(with_line(3, s.lines[2])), 4));
+    CHECK(names_line(s.damage(with_line(3, "")), 4));
+    CHECK(names_line(s.damage(with_line(3, "garbage")), 4));
+    CHECK(names_line(s.damage(with_line(3, R"({"v":1,"sum":"00000000"})")), 4));
+    const auto nul = s.damage(with_line(0, std::string(100, '\0')));
+    CHECK(names_line(nul, 1));
+    CHECK(nul.find("NUL") != std::string::npos);
+    // The line before the last one is missing: the last one does not follow, and is passed over like a torn one.
+    CHECK(s.with(without(s.lines.size() - 2))->torn);
+}
+
+TEST_CASE("a lost newline before the last line is damage, not a tear", "[journal]") {
+    const sample s;
+    auto merged = s.whole;
+    merged[merged.size() - s.lines.back().size() - 2] = ' ';
+    CHECK(names_line(s.damage(merged), static_cast<int>(s.lines.size()) - 1));
+}
+
+TEST_CASE("a journal of a newer belay says so, wherever the newer record stands", "[journal]") {
+    const sample s;
+    const auto newer = journal::seal(R"({"v":2,"type":"levitated"})", journal::sum_of(s.lines.back()));
+    for (const auto& bytes : {s.whole + newer + "\n", joined({newer, s.lines[1]}), newer + "\n", joined({R"({"v":2})"})}) {
+        const auto read = s.with(bytes);
+        REQUIRE_FALSE(read);
+        CHECK(read.error().message.find("version 2") != std::string::npos);
+        CHECK(read.error().message.find("damaged") == std::string::npos);
+        const auto ends = journal::read_ends(s.file);
+        REQUIRE_FALSE(ends);
+        CHECK(ends.error().message.find("version 2") != std::string::npos);
+    }
+}
+
+TEST_CASE("a whole record of an unknown type is an error, even as the last one", "[journal]") {
+    const sample s;
+    auto json = codec::to_json_line(record_of(8, core::decided{}));
+    json.replace(json.find("decided"), 7, "mooted!");
+    const auto read = s.with(s.whole + journal::seal(json, journal::sum_of(s.lines.back())) + "\n");
+    REQUIRE_FALSE(read);
+    CHECK(read.error().message.find("'mooted!'") != std::string::npos);
+}
+
+TEST_CASE("the ends are what the whole journal begins and ends with", "[journal]") {
+    const sample s;
+    for (std::size_t count = 1; count <= s.lines.size(); ++count) {
+        write_file(s.file, joined({s.lines.begin(), s.lines.begin() + static_cast<std::ptrdiff_t>(count)}));
+        const auto ends = journal::read_ends(s.file);
+        REQUIRE(ends);
+        REQUIRE(ends->first);
+        REQUIRE(ends->last);
+        CHECK(ends->first->seq == 1);
+        CHECK(ends->last->seq == count);
+        CHECK_FALSE(ends->torn);
+    }
+}
+
+TEST_CASE("the ends may be longer than any buffer", "[journal]") {
+    const temporary_directory directory;
+    const auto store = open_store(directory.path() / "state");
+    // Around the size of the chunks, so that line ends and checksums fall on both sides of their edges.
+    int number = 0;
+    for (const std::size_t length : {65'000, 65'300, 65'400, 65'450, 65'500, 65'536, 131'072, 1'000'000}) {
+        for (std::size_t more = 0; more < 40; more += 3) {
+            const core::warned long_one{std::string(length + more, 'x')};
+            const auto id = core::make_transaction_id(std::chrono::sys_seconds{}, static_cast<std::uint16_t>(++number));
+            const auto file = write_journal(
+                store, id, {record_of(1, long_one), record_of(2, core::warned{"short"}), record_of(3, long_one)});
+            const auto ends = journal::read_ends(file);
+            REQUIRE(ends);
+            REQUIRE(ends->first);
+            REQUIRE(ends->last);
+            CHECK(std::get<core::warned>(ends->first->what).message == long_one.message);
+            CHECK(ends->last->seq == 3);
+        }
+    }
+}
+
+TEST_CASE("a damaged first line is an error for the ends, too", "[journal]") {
+    const sample s;
+    auto altered = s.whole;
+    altered[20] ^= 1;
+    write_file(s.file, altered);
+    const auto ends = journal::read_ends(s.file);
+    REQUIRE_FALSE(ends);
+    CHECK(names_line(ends.error().message, 1));
+}
+
+TEST_CASE("transactions are listed by time, and nothing else is", "[journal]") {
+    const temporary_directory directory;
+    const auto state = directory.path() / "state";
+    CHECK(journal::list_transactions(state)->empty());
+    const auto store = open_store(state);
+    for (const auto* id : {"20261123t224001z-0000", "20251123t224000z-ffff", "20261123t224000z-3f9c"}) {
+        REQUIRE(store.create_transaction(id));
+    }
+    fs::create_directory(state / "transactions" / "lost+found");
+    CHECK(journal::list_transactions(state) == std::vector<std::string>{"20251123t224000z-ffff",
+                                                                        "20261123t224000z-3f9c",
+                                                                        "20261123t224001z-0000"});
+}
+
+TEST_CASE("a transaction is found by its ID, the beginning of it, or the instance", "[journal]") {
+    const temporary_directory directory;
+    const auto state = directory.path() / "state";
+    const auto store = open_store(state);
+    const auto begin = [&](const std::string& id, const std::string& instance, const std::string& project) {
+        return write_journal(store, id, {record_of(1, core::opened{plan_of(instance, project)}, instance)});
+    };
+    begin("20251123t224000z-0001", "web1", "default");
+    begin("20251123t224000z-0002", "db1", "default");
+    begin("20261123t224000z-0003", "web1", "default");
+    begin("20261124t224000z-0004", "web1", "other");
+    write_file(begin("20261125t224000z-0005", "web1", "default"), "garbage\nmore\n");
+
+    CHECK(journal::find_transaction(state, "20251123t224000z-0002") == "20251123t224000z-0002");
+    CHECK(journal::find_transaction(state, "20261124") == "20261124t224000z-0004");
+    CHECK(journal::find_transaction(state, "web1") == "20261124t224000z-0004");
+    CHECK(journal::find_transaction(state, "web1", "default") == "20261123t224000z-0003");
+    CHECK(journal::find_transaction(state, "db1") == "20251123t224000z-0002");
+    for (const auto* text : {"2025", "2024", "20251123t224000z-0009", "nobody", "web", ""}) {
+        INFO(text);
+        const auto found = journal::find_transaction(state, text);
+        REQUIRE_FALSE(found);
+        CHECK(found.error().code == core::reason::usage);
+    }
+    CHECK_FALSE(journal::find_transaction(state, "db1", "other"));
+    CHECK_FALSE(journal::find_transaction(directory.path() / "nowhere", "web1"));
+}
