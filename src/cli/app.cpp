@@ -1,8 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app.hpp"
 
+#include "cli/commands.hpp"
+#include "cli/surroundings.hpp"
+#include "core/text.hpp"
+#include "journal/store.hpp"
+#include "report/stream.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <unistd.h>
+
 namespace belay::cli {
 
-int run(int, char**) { return 2; }
+namespace {
+
+int call(const run_options& o) { return run_command(o); }
+
+int call(const check_command_options& o) { return check_command(o); }
+
+int call(const history_options& o) { return history_command(o); }
+
+int call(const show_options& o) { return show_command(o); }
+
+int call(const checks_options& o) { return checks_command(o); }
+
+} // namespace
+
+int complain(const core::error& problem) {
+    fmt::print(stderr, "belay: {}\n", core::printable(core::describe(problem)));
+    return problem.code == core::reason::usage ? core::usage_exit_code : core::exit_code(core::outcome::refused);
+}
+
+void print(std::string_view text) {
+    report::stream out(STDOUT_FILENO, report::pipe_patience);
+    out.write(text);
+    out.finish();
+}
+
+core::expected<std::filesystem::path> state_directory_of(const common_options& options) {
+    return journal::state_directory(options.state_dir.value_or(""), [](const char* name) { return std::getenv(name); },
+                                    geteuid());
+}
+
+int run(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);
+    auto parsed = parse_arguments({argv + 1, argv + argc});
+    if (const auto* early = std::get_if<finished_early>(&parsed)) {
+        print(early->out);
+        fmt::print(stderr, "{}", early->err);
+        return early->exit_code;
+    }
+    return std::visit([](const auto& options) { return call(options); }, std::get<request>(parsed));
+}
 
 } // namespace belay::cli

@@ -62,8 +62,11 @@ struct command_end {
 
 // Journalled events.
 
+/// Who writes this journal is in it too, so that a reader can tell a running transaction from an interrupted one.
 struct opened {
     plan how;
+    long pid{};
+    std::string boot_id{};
 };
 
 /// The intent to do an act. `until` is the wall time at which a confirmation ends, the one limit that outlives a process.

@@ -26,7 +26,8 @@ transaction::transaction(world w, request r)
     : world_(w), request_(std::move(r)), chronicle_(request_.log_file) {}
 
 core::report transaction::run() {
-    emit(core::opened{plan()});
+    const auto self = world_.locks.self(request_.txn);
+    emit(core::opened{plan(), self.pid, self.boot_id});
     while (!state().end) {
         notice_interruption();
         const auto step = core::next(state());

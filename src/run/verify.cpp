@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Health: the baseline before the upgrade, and the rounds after it.
 #include "core/durations.hpp"
+#include "run/baseline.hpp"
 #include "run/outcome.hpp"
 #include "run/transaction.hpp"
 
@@ -14,27 +15,7 @@ namespace {
 using core::milliseconds;
 
 constexpr milliseconds alive_limit{30'000};
-constexpr milliseconds first_pause{50};
-constexpr milliseconds longest_pause{1'000};
 constexpr milliseconds soak_pause{1'000};
-
-/// The checks that asked for more time.
-std::vector<core::check_spec> waiting(const std::vector<core::check_spec>& specs,
-                                      const std::vector<core::reading>& readings) {
-    std::vector<core::check_spec> rest;
-    for (std::size_t i = 0; i < specs.size(); ++i) {
-        if (readings[i].how == core::health::not_yet) {
-            rest.push_back(specs[i]);
-        }
-    }
-    return rest;
-}
-
-void merge(std::vector<core::reading>& all, const std::vector<core::reading>& newer) {
-    for (const auto& reading : newer) {
-        std::ranges::replace_if(all, [&](const auto& old) { return old.name == reading.name; }, reading);
-    }
-}
 
 } // namespace
 
@@ -50,32 +31,20 @@ core::finished transaction::cancelled(core::finished f) const {
 }
 
 core::finished transaction::baseline(int attempt_number) {
-    const auto stop = world_.inbox.interrupts();
-    const auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
     core::finished f;
-    if (plan().checks.empty()) {
-        return f;
-    }
-    f.checks = world_.checks.run(plan().checks, context(core::act::baseline, attempt_number), stop);
-    for (auto pause = first_pause; world_.clock.monotonic() < give_up && !stop.stop_requested();
-         pause = std::min(2 * pause, longest_pause)) {
-        const auto rest = waiting(plan().checks, f.checks);
-        if (rest.empty()) {
-            break;
-        }
-        world_.inbox.wait(pause, stop);
-        merge(f.checks, world_.checks.run(rest, context(core::act::baseline, attempt_number), stop));
-    }
-    if (stop.stop_requested()) {
+    f.checks = ready_round(world_.checks, plan().checks, context(core::act::baseline, attempt_number),
+                           plan().limit.retry_for, world_.inbox, world_.clock);
+    if (world_.inbox.interrupts().stop_requested()) {
         return cancelled(std::move(f));
     }
-    show(core::checked{{core::act::baseline, {}}, attempt_number, core::judge_baseline(f.checks)});
-    if (!core::baseline_acceptable(f.checks) && !plan().accept_unhealthy) {
+    const auto judgements = core::judge_baseline(f.checks);
+    show(core::checked{{core::act::baseline, {}}, attempt_number, judgements});
+    if (!core::acceptable(judgements) && !plan().accept_unhealthy) {
         f.how = core::result::failed;
         f.why = {core::reason::baseline_bad,
                  fmt::format("instance {} is not healthy before the upgrade: {}; mend it first, or accept that with "
                              "--accept-unhealthy",
-                             plan().instance, core::explain(core::judge_baseline(f.checks)))};
+                             plan().instance, core::explain(judgements))};
     }
     return f;
 }
@@ -106,7 +75,7 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
     const auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
     core::finished f;
     f.what = what;
-    for (auto pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
+    for (pacing pace;;) {
         const auto verdict = round(f, attempt_number, policy, stop);
         if (stop.stop_requested()) {
             return cancelled(std::move(f));
@@ -120,7 +89,7 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
             f.why = verdict.why;
             return f;
         }
-        world_.inbox.wait(std::min(pause, left), stop);
+        world_.inbox.wait(std::min(pace.next(), left), stop);
     }
 }
 

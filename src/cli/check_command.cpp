@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// belay check: the health checks now, without a transaction.
+#include "checks/runner.hpp"
+#include "cli/clock.hpp"
+#include "cli/commands.hpp"
+#include "cli/selection.hpp"
+#include "cli/signals.hpp"
+#include "cli/surroundings.hpp"
+#include "core/durations.hpp"
+#include "core/text.hpp"
+#include "incus/instance.hpp"
+#include "incus/socket_path.hpp"
+#include "report/checks_text.hpp"
+#include "run/baseline.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace belay::cli {
+
+namespace {
+
+constexpr core::milliseconds request_limit{30'000};
+
+/// What is the same for every instance.
+struct setting {
+    const check_command_options& options;
+    std::string project;
+    std::string incus;
+    std::string socket;
+    std::vector<core::check_spec> specs;
+};
+
+core::expected<setting> prepare(const check_command_options& options) {
+    setting s{options, {}, {}, {}, {}};
+    BELAY_TRY(auto, project, project_name(options.project));
+    BELAY_TRY(auto, specs, select_checks(options.checks, checks::library(check_folders(), geteuid())));
+    BELAY_TRY(auto, program, incus_program());
+    BELAY_TRY(auto, socket, incus::socket_path([](const char* name) { return std::getenv(name); }));
+    s.project = std::move(project);
+    s.specs = std::move(specs);
+    s.incus = std::move(program);
+    s.socket = std::move(socket);
+    return s;
+}
+
+void show_output(const core::check_spec& spec, std::string_view out, std::string_view err) {
+    const auto block = [&](std::string_view name, std::string_view text) {
+        core::terminal_filter filter;
+        auto safe = filter.feed(text);
+        safe += filter.finish();
+        for (std::size_t at = 0; at < safe.size();) {
+            const auto end = std::min(safe.find('\n', at), safe.size());
+            fmt::print(stderr, "{} {}: {}\n", spec.name, name, safe.substr(at, end - at));
+            at = end + 1;
+        }
+    };
+    block("stdout", out);
+    block("stderr", err);
+}
+
+nlohmann::ordered_json as_json(const std::string& instance, const std::vector<core::reading>& readings) {
+    auto list = nlohmann::ordered_json::array();
+    for (const auto& r : readings) {
+        list.push_back({{"name", r.name},
+                        {"where", core::to_word(r.where)},
+                        {"required", r.required},
+                        {"result", core::to_word(r.how)},
+                        {"summary", r.summary},
+                        {"good", r.good},
+                        {"bad", r.bad},
+                        {"seconds", r.seconds}});
+    }
+    return {{"instance", instance}, {"pass", core::baseline_acceptable(readings)}, {"checks", std::move(list)}};
+}
+
+} // namespace
+
+int check_command(const check_command_options& options) {
+    prepare_signals();
+    const auto s = prepare(options);
+    if (!s) {
+        return complain(s.error());
+    }
+    signal_inbox inbox;
+    const system_clock clock;
+    auto document = nlohmann::ordered_json::array();
+    int code = 0;
+    for (const auto& name : options.instances) {
+        incus::instance host(s->socket, s->project, name, s->incus);
+        const auto now = host.examine(request_limit);
+        if (!now || !now->facts.running) {
+            code = std::max(code, complain(now ? core::error{core::reason::not_running,
+                                                             fmt::format("instance {0} is not running: `incus start {0}`", name)}
+                                               : now.error()));
+            continue;
+        }
+        checks::runner runner(host, options.common.verbose > 0 ? checks::runner::witness(show_output) : nullptr);
+        const auto readings = run::ready_round(runner, s->specs, {{}, name, s->project, "check", 1, {}}, options.retry_for,
+                                               inbox, clock);
+        if (const auto why = inbox.interruption()) {
+            return std::max(1, complain(*why));
+        }
+        code = std::max(code, core::baseline_acceptable(readings) ? 0 : 1);
+        if (options.common.format == output_format::json) {
+            document.push_back(as_json(name, readings));
+        } else if (!options.common.quiet || !core::baseline_acceptable(readings)) {
+            print(report::check_verdicts(name, readings, report::style_of(STDOUT_FILENO)));
+        }
+    }
+    if (options.common.format == output_format::json) {
+        const auto& shown = options.instances.size() == 1 && document.size() == 1 ? document[0] : document;
+        print(shown.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    }
+    return code;
+}
+
+} // namespace belay::cli

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// belay show: one transaction whole.
+#include "cli/commands.hpp"
+#include "cli/past.hpp"
+#include "report/text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fstream>
+#include <unistd.h>
+
+namespace belay::cli {
+
+namespace {
+
+constexpr std::streamoff tail_bytes = 8'192;
+constexpr int tail_lines = 20;
+
+/// The last lines of a log, raw. Empty when there is none.
+std::string tail_of(const std::filesystem::path& log) {
+    std::ifstream in(log, std::ios::binary | std::ios::ate);
+    if (!in) {
+        return {};
+    }
+    const auto size = static_cast<std::streamoff>(in.tellg());
+    const auto from = std::max<std::streamoff>(0, size - tail_bytes);
+    in.seekg(from);
+    std::string text(static_cast<std::size_t>(size - from), '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (from > 0) {
+        text.erase(0, text.find('\n') + 1); // the rest of a line that was cut
+    }
+    auto end = text.size();
+    for (int lines = 0; end > 0 && lines <= tail_lines; ++lines) {
+        end = end < 2 ? 0 : text.rfind('\n', end - 2) + 1;
+        if (lines + 1 == tail_lines || end == 0) {
+            break;
+        }
+    }
+    return text.substr(end);
+}
+
+core::expected<std::string> chosen(const std::filesystem::path& state, const show_options& options) {
+    if (options.what) {
+        return journal::find_transaction(state, *options.what);
+    }
+    BELAY_TRY(auto, all, journal::list_transactions(state));
+    if (all.empty()) {
+        return core::failure(core::reason::usage, fmt::format("there is no transaction in {} yet", state.string()));
+    }
+    return all.back();
+}
+
+} // namespace
+
+int show_command(const show_options& options) {
+    const auto state = state_directory_of(options.common);
+    if (!state) {
+        return complain(state.error());
+    }
+    const auto txn = chosen(*state, options);
+    if (!txn) {
+        return complain(txn.error());
+    }
+    const auto past = load_whole(*state, *txn);
+    if (!past) {
+        return complain(past.error());
+    }
+    if (options.common.format == output_format::json) {
+        print(as_json({past->summary, past->how}));
+        return 0;
+    }
+    const auto look = report::style_of(STDOUT_FILENO);
+    const auto tail = tail_of(journal::files_of(*state, *txn).log);
+    print(past->how == report::ending::closed ? report::show(past->summary, tail, look)
+                                              : report::show_open(past->summary, past->how, tail, look));
+    return 0;
+}
+
+} // namespace belay::cli

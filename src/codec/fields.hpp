@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads and writes JSON objects from one list of fields (see shapes.hpp), so that the two directions cannot drift
+// apart. Only the sources of this room include it: JSON values go no further.
+#pragma once
+#include "codec/time_text.hpp"
+#include "core/words.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <ranges>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace belay::codec {
+
+/// Keys stay in the order in which they were written.
+using json = nlohmann::ordered_json;
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// Text of any bytes as it stands in a document: invalid UTF-8 is replaced by U+FFFD.
+inline std::string dumped(const json& value, int indent = -1) {
+    return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+/// Puts the fields of a value into a JSON object.
+class writer {
+public:
+    explicit writer(json& object) : object_(object) {}
+
+    /// A field that is always there.
+    template <class T>
+    void key(const char* name, const T& value) {
+        object_[name] = written(value);
+    }
+
+    /// A field that is left out when its value says nothing: empty, zero, false.
+    template <class T>
+    void maybe(const char* name, const T& value) {
+        if (!(value == T{})) {
+            key(name, value);
+        }
+    }
+
+    /// A field that is null when its value says nothing.
+    template <class T>
+    void or_null(const char* name, const T& value) {
+        object_[name] = value == T{} ? json(nullptr) : written(value);
+    }
+
+    /// A field that has no value yet.
+    void null(const char* name) { object_[name] = nullptr; }
+
+    template <class T>
+    static json written(const T& value) {
+        if constexpr (std::is_enum_v<T>) {
+            return core::to_word(value);
+        } else if constexpr (std::same_as<T, core::wall_time>) {
+            return to_rfc3339(value);
+        } else if constexpr (std::same_as<T, core::milliseconds>) {
+            return value.count();
+        } else if constexpr (std::floating_point<T>) {
+            return std::isfinite(value) ? value : T{}; // JSON has no word for the others
+        } else if constexpr (std::integral<T> || std::same_as<T, std::string>) {
+            return value;
+        } else if constexpr (is_optional<T>) {
+            return value ? written(*value) : json(nullptr);
+        } else if constexpr (std::ranges::range<T>) {
+            auto array = json::array();
+            for (const auto& item : value) {
+                array.push_back(written(item));
+            }
+            return array;
+        } else {
+            auto object = json::object();
+            writer inner(object);
+            fields(inner, value);
+            return object;
+        }
+    }
+
+private:
+    json& object_;
+};
+
+/// Takes the fields of a value from a JSON object. The first problem is kept, with the path of its key; after one the
+/// values mean nothing.
+class reader {
+public:
+    reader(const json& object, std::string path, std::string& problem)
+        : object_(object), path_(std::move(path)), problem_(problem) {}
+
+    template <class T>
+    void key(const char* name, T& value) {
+        if (const auto found = object_.find(name); found != object_.end()) {
+            read(*found, path_ + name, value);
+        } else {
+            complain(path_ + name, "is missing");
+        }
+    }
+
+    template <class T>
+    void maybe(const char* name, T& value) {
+        if (const auto found = object_.find(name); found != object_.end() && !found->is_null()) {
+            read(*found, path_ + name, value);
+        }
+    }
+
+    template <class T>
+    void or_null(const char* name, T& value) {
+        maybe(name, value);
+    }
+
+    void null(const char*) {}
+
+    template <class T>
+    void read(const json& from, const std::string& path, T& value) {
+        if constexpr (std::is_enum_v<T>) {
+            const auto known = from.is_string() ? core::from_word<T>(from.get_ref<const std::string&>()) : std::nullopt;
+            known ? void(value = *known) : complain(path, "is not a word that this belay knows");
+        } else if constexpr (std::same_as<T, core::wall_time>) {
+            const auto time = from.is_string() ? from_rfc3339(from.get_ref<const std::string&>()) : std::nullopt;
+            time ? void(value = *time) : complain(path, "is not a time like 2026-11-23T22:40:00.123Z");
+        } else if constexpr (std::same_as<T, core::milliseconds>) {
+            core::milliseconds::rep count{};
+            read(from, path, count);
+            value = core::milliseconds{count};
+        } else if constexpr (std::same_as<T, bool>) {
+            from.is_boolean() ? void(value = from.get<bool>()) : complain(path, "is not true or false");
+        } else if constexpr (std::floating_point<T>) {
+            from.is_number() ? void(value = from.get<T>()) : complain(path, "is not a number");
+        } else if constexpr (std::integral<T>) {
+            read_integer(from, path, value);
+        } else if constexpr (std::same_as<T, std::string>) {
+            from.is_string() ? void(value = from.get_ref<const std::string&>()) : complain(path, "is not a text");
+        } else if constexpr (is_optional<T>) {
+            from.is_null() ? value.reset() : read(from, path, value.emplace());
+        } else if constexpr (std::ranges::range<T>) {
+            read_array(from, path, value);
+        } else if (from.is_object()) {
+            reader inner(from, path + ".", problem_);
+            fields(inner, value);
+        } else {
+            complain(path, "is not an object");
+        }
+    }
+
+private:
+    template <class T>
+    void read_integer(const json& from, const std::string& path, T& value) {
+        if (from.is_number_unsigned() && std::in_range<T>(from.get<std::uint64_t>())) {
+            value = static_cast<T>(from.get<std::uint64_t>());
+        } else if (from.is_number_integer() && !from.is_number_unsigned() &&
+                   std::in_range<T>(from.get<std::int64_t>())) {
+            value = static_cast<T>(from.get<std::int64_t>());
+        } else {
+            complain(path, "is not a whole number in its range");
+        }
+    }
+
+    template <class T>
+    void read_array(const json& from, const std::string& path, T& values) {
+        if (!from.is_array()) {
+            return complain(path, "is not an array");
+        }
+        values.clear();
+        std::size_t index = 0;
+        for (const auto& item : from) {
+            typename T::value_type value{};
+            read(item, path + "[" + std::to_string(index++) + "]", value);
+            values.insert(values.end(), std::move(value));
+        }
+    }
+
+    void complain(const std::string& path, const char* what) {
+        if (problem_.empty()) {
+            problem_ = "'" + path + "' " + what;
+        }
+    }
+
+    const json& object_;
+    std::string path_;
+    std::string& problem_;
+};
+
+} // namespace belay::codec

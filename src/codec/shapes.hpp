@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys of every JSON object that belay writes, in their order. One list serves writer and reader.
+//
+// Rules: words for enumerations, RFC 3339 for times, `seconds` as a number for what was measured, `…_ms` as a whole
+// number for what was asked for (exact, and no reader needs to know units). A new key of an existing object is `maybe`,
+// so that what an older belay wrote can still be read; a key is never renamed.
+#pragma once
+#include "codec/fields.hpp"
+#include "core/event.hpp"
+
+namespace belay::codec {
+
+/// T or const T: a shape is walked over by both directions.
+template <class Given, class T>
+concept like = std::same_as<std::remove_const_t<Given>, T>;
+
+void fields(auto& f, like<core::error> auto& x) {
+    f.key("code", x.code);
+    f.key("message", x.message);
+    f.key("cause", x.cause);
+    f.maybe("transient", x.transient);
+}
+
+void fields(auto& f, like<core::check_spec> auto& x) {
+    f.key("name", x.name);
+    f.key("file", x.file);
+    f.key("args", x.args);
+    f.key("where", x.where);
+    f.key("required", x.required);
+    f.key("timeout_ms", x.timeout);
+}
+
+void fields(auto& f, like<core::command_spec> auto& x) {
+    f.key("argv", x.argv);
+    f.key("env_names", x.env_names);
+    f.maybe("user", x.user);
+    f.maybe("group", x.group);
+    f.maybe("cwd", x.cwd);
+    f.key("interactive", x.interactive);
+}
+
+void fields(auto& f, like<core::limits> auto& x) {
+    f.key("upgrade_ms", x.upgrade);
+    f.key("retry_for_ms", x.retry_for);
+    f.key("soak_ms", x.soak);
+    f.key("stop_ms", x.stop);
+    f.key("daemon_wait_ms", x.daemon_wait);
+    f.key("rollback_retry_ms", x.rollback_retry);
+    f.key("operation_ms", x.operation);
+}
+
+void fields(auto& f, like<core::plan> auto& x) {
+    f.key("instance", x.instance);
+    f.key("project", x.project);
+    f.key("command", x.command);
+    f.key("checks", x.checks);
+    f.key("expect_lost", x.expect_lost);
+    f.key("uncovered", x.uncovered);
+    f.key("accept_unhealthy", x.accept_unhealthy);
+    f.key("limits", x.limit);
+    f.key("restart", x.restart);
+    f.key("targets", x.targets);
+    f.key("hooks", x.hooks);
+    f.key("pauses", x.pauses);
+    f.key("guards_schedule", x.guards_schedule);
+    f.key("confirms", x.confirms);
+    f.key("saves_evidence", x.saves_evidence);
+    f.key("retains", x.retains);
+    f.key("undoes_kept", x.undoes_kept);
+}
+
+void fields(auto& f, like<core::disk> auto& x) {
+    f.key("device", x.device);
+    f.key("path", x.path);
+    f.key("source", x.source);
+    f.key("covered", x.covered);
+    f.key("read_only", x.read_only);
+}
+
+void fields(auto& f, like<core::instance_facts> auto& x) {
+    f.key("uuid", x.uuid);
+    f.key("server", x.server);
+    f.key("type", x.type);
+    f.key("pool", x.pool);
+    f.key("driver", x.driver);
+    f.key("last_used_at", x.last_used_at);
+    f.key("running", x.running);
+    f.key("ephemeral", x.ephemeral);
+    f.key("disks", x.disks);
+}
+
+void fields(auto& f, like<core::command_end> auto& x) {
+    f.key("exit_code", x.exit_code);
+    f.key("output_bytes", x.output_bytes);
+}
+
+void fields(auto& f, like<core::reading> auto& x) {
+    f.key("name", x.name);
+    f.key("where", x.where);
+    f.key("required", x.required);
+    f.key("result", x.how);
+    f.key("summary", x.summary);
+    f.key("good", x.good);
+    f.key("bad", x.bad);
+    f.key("seconds", x.seconds);
+}
+
+void fields(auto& f, like<core::judged> auto& x) {
+    f.key("name", x.name);
+    f.key("where", x.where);
+    f.key("required", x.required);
+    f.key("baseline", x.baseline);
+    f.key("final", x.final);
+    f.key("summary", x.summary);
+    f.key("new_bad", x.new_bad);
+    f.key("lost_good", x.lost_good);
+    f.key("acceptable", x.acceptable);
+}
+
+void fields(auto& f, like<core::phase> auto& x) {
+    f.key("name", x.name);
+    f.key("target", x.target);
+    f.key("started", x.started);
+    f.key("seconds", x.seconds);
+    f.key("ok", x.ok);
+    f.key("message", x.message);
+}
+
+void fields(auto& f, like<core::report> auto& x) {
+    f.key("transaction", x.transaction);
+    f.key("instance", x.instance);
+    f.key("project", x.project);
+    f.key("command", x.command);
+    f.key("outcome", x.how);
+    f.key("reason", x.why);
+    f.key("message", x.message);
+    f.key("exit_code", x.exit_code);
+    f.key("command_exit", x.command_exit);
+    f.or_null("snapshot", x.snapshot);
+    f.key("started", x.started);
+    f.key("seconds", x.seconds);
+    f.key("phases", x.phases);
+    f.key("checks", x.checks);
+    f.null("packages"); // nobody collects them yet
+    f.key("evidence", x.evidence);
+    f.key("downtime_seconds", x.downtime_seconds);
+    f.or_null("log", x.log);
+    f.key("warnings", x.warnings);
+    f.key("manual", x.manual);
+}
+
+// Events. The target of an act is in the envelope.
+
+void fields(auto& f, like<core::opened> auto& x) {
+    f.key("plan", x.how);
+    f.key("pid", x.pid);
+    f.key("boot_id", x.boot_id);
+}
+
+void fields(auto& f, like<core::started> auto& x) {
+    f.key("act", x.what.what);
+    f.key("attempt", x.attempt);
+    f.maybe("until", x.until);
+}
+
+void fields(auto& f, like<core::finished> auto& x) {
+    f.key("act", x.what.what);
+    f.key("attempt", x.attempt);
+    f.key("result", x.how);
+    f.maybe("error", x.why);
+    f.key("seconds", x.seconds);
+    f.maybe("facts", x.facts);
+    f.maybe("checks", x.checks);
+    f.maybe("judgements", x.judgements);
+    f.maybe("command", x.command);
+    f.maybe("previous", x.previous);
+}
+
+void fields(auto& f, like<core::decided> auto& x) {
+    f.key("verdict", x.what);
+}
+
+void fields(auto& f, like<core::interrupted> auto& x) {
+    f.key("error", x.why);
+}
+
+void fields(auto& f, like<core::warned> auto& x) {
+    f.key("message", x.message);
+}
+
+void fields(auto& f, like<core::resumed> auto& x) {
+    f.key("pid", x.pid);
+    f.key("boot_id", x.boot_id);
+}
+
+void fields(auto& f, like<core::observed> auto& x) {
+    f.key("settled", x.settled);
+}
+
+void fields(auto& f, like<core::closed> auto& x) {
+    f.key("report", x.summary);
+}
+
+void fields(auto& f, like<core::checked> auto& x) {
+    f.key("act", x.what.what);
+    f.key("attempt", x.attempt);
+    f.key("judgements", x.judgements);
+}
+
+void fields(auto& f, like<core::soaking> auto& x) {
+    f.key("act", x.what.what);
+    f.key("seconds_left", x.seconds_left);
+}
+
+} // namespace belay::codec
