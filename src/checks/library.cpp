@@ -201,6 +201,24 @@ core::expected<std::vector<std::string>> split_words(const std::string& text) {
     return words;
 }
 
+std::optional<fs::path> library::first_file(const std::string& name) const {
+    if (name.empty() || name.starts_with('.')) {
+        return std::nullopt;
+    }
+    for (const auto& folder : folders_) {
+        std::error_code ignored;
+        if (auto file = folder / name; fs::exists(fs::symlink_status(file, ignored))) {
+            return file;
+        }
+    }
+    return std::nullopt;
+}
+
+bool library::masked(const std::string& name) const {
+    const auto file = first_file(name);
+    return file && masks(*file);
+}
+
 core::expected<check_file> library::find(const std::string& name) const {
     const auto load = [&](const fs::path& file) -> core::expected<check_file> {
         BELAY_TRY(auto, check, describe(file));
@@ -214,18 +232,15 @@ core::expected<check_file> library::find(const std::string& name) const {
         }
         return load(name);
     }
-    for (const auto& folder : folders_) {
-        const auto file = folder / name;
-        if (name.empty() || name.starts_with('.') || !fs::exists(fs::symlink_status(file, ignored))) {
-            continue;
-        }
-        if (masks(file)) {
-            return core::failure(reason::usage, fmt::format("check '{}' is switched off by {}: remove that file to use it",
-                                                            core::printable(name), shown(file)));
-        }
-        return load(file);
+    const auto file = first_file(name);
+    if (!file) {
+        return std::unexpected(unknown_check(name, list()));
     }
-    return std::unexpected(unknown_check(name, list()));
+    if (masks(*file)) {
+        return core::failure(reason::usage, fmt::format("check '{}' is switched off by {}: remove that file to use it",
+                                                        core::printable(name), shown(*file)));
+    }
+    return load(*file);
 }
 
 std::vector<entry> library::list() const {

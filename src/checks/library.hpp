@@ -5,6 +5,7 @@
 #include "core/plan.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,9 @@ public:
     /// it. A name with a '/' is a path. Error: usage, with the nearest known name.
     core::expected<check_file> find(const std::string& name) const;
 
+    /// Whether the name is switched off.
+    bool masked(const std::string& name) const;
+
     /// Everything that can be named, sorted.
     std::vector<entry> list() const;
 
@@ -55,6 +59,8 @@ public:
     core::expected<core::check_spec> resolve(const std::string& text, bool required) const;
 
 private:
+    std::optional<std::filesystem::path> first_file(const std::string& name) const;
+
     std::vector<std::filesystem::path> folders_;
     unsigned uid_;
 };

@@ -9,12 +9,11 @@
 #include "core/durations.hpp"
 #include "core/text.hpp"
 #include "incus/instance.hpp"
-#include "incus/socket_path.hpp"
+#include "incus/socket.hpp"
 #include "report/checks_text.hpp"
 #include "run/baseline.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -39,7 +38,7 @@ core::expected<setting> prepare(const check_command_options& options) {
     BELAY_TRY(auto, project, project_name(options.project));
     BELAY_TRY(auto, specs, select_checks(options.checks, checks::library(check_folders(), geteuid())));
     BELAY_TRY(auto, program, incus_program());
-    BELAY_TRY(auto, socket, incus::socket_path([](const char* name) { return std::getenv(name); }));
+    BELAY_TRY(auto, socket, incus::find_socket(incus::real_surroundings()));
     s.project = std::move(project);
     s.specs = std::move(specs);
     s.incus = std::move(program);

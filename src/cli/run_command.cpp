@@ -9,7 +9,7 @@
 #include "cli/surroundings.hpp"
 #include "core/names.hpp"
 #include "incus/instance.hpp"
-#include "incus/socket_path.hpp"
+#include "incus/socket.hpp"
 #include "journal/locks.hpp"
 #include "journal/store.hpp"
 #include "report/dry_run.hpp"
@@ -20,7 +20,6 @@
 #include "run/transaction.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fmt/format.h>
 #include <random>
 #include <unistd.h>
@@ -214,7 +213,7 @@ core::expected<setting> settle(const run_options& options) {
 /// The settings that depend on the host. Errors refuse the run.
 core::expected<void> find_incus(setting& s) {
     BELAY_TRY(auto, program, incus_program());
-    BELAY_TRY(auto, socket, incus::socket_path([](const char* name) { return std::getenv(name); }));
+    BELAY_TRY(auto, socket, incus::find_socket(incus::real_surroundings()));
     s.incus = std::move(program);
     s.socket = std::move(socket);
     return {};

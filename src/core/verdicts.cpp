@@ -65,7 +65,7 @@ std::string listed(const std::vector<std::string>& findings) {
 }
 
 std::string status_sentence(const judged& check) {
-    switch (check.final) {
+    switch (check.final == health::none ? check.baseline : check.final) {
     case health::pass:
         return {};
     case health::skip:

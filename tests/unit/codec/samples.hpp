@@ -72,7 +72,7 @@ inline core::finished full_finished(const std::string& text) {
 /// Every alternative of the event, full and as empty as it can be.
 inline std::vector<core::event> all_events(const std::string& text) {
     return {
-        core::opened{full_plan(text)},
+        core::opened{full_plan(text), 4194304, text},
         core::opened{},
         core::started{{core::act::confirm, text}, 2, noon},
         core::started{},

@@ -72,7 +72,10 @@ TEST_CASE("no field of an event gets lost", "[codec]") {
     const auto envelope = back(core::observed{});
     CHECK(envelope.txn == text);
     CHECK(envelope.instance == text);
-    CHECK(std::get<core::opened>(back(core::opened{full_plan(text)}).what).how == full_plan(text));
+    const auto opened = std::get<core::opened>(back(core::opened{full_plan(text), 7, text}).what);
+    CHECK(opened.how == full_plan(text));
+    CHECK(opened.pid == 7);
+    CHECK(opened.boot_id == text);
     CHECK(std::get<core::closed>(back(core::closed{full_report(text)}).what).summary == full_report(text));
 
     const auto begin = std::get<core::started>(back(core::started{{core::act::confirm, text}, 2, noon}).what);

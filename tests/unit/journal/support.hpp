@@ -28,8 +28,10 @@ public:
         std::string name = (fs::temp_directory_path() / "belay-journal-XXXXXX").string();
         path_ = ::mkdtemp(name.data()) == nullptr ? "" : name;
     }
+
     temporary_directory(const temporary_directory&) = delete;
     temporary_directory& operator=(const temporary_directory&) = delete;
+
     ~temporary_directory() {
         std::error_code ignored;
         fs::remove_all(path_, ignored);
@@ -65,14 +67,17 @@ public:
         room -= static_cast<std::size_t>(done);
         return done;
     }
+
     int fdatasync(int fd) override {
         ++datasyncs;
         return syncs ? file_ops::fdatasync(fd) : fail();
     }
+
     int fsync(int fd) override {
         ++directory_syncs;
         return syncs ? file_ops::fsync(fd) : fail();
     }
+
     int ftruncate(int fd, off_t size) override { return truncates ? file_ops::ftruncate(fd, size) : fail(); }
 
 private:
@@ -80,6 +85,7 @@ private:
         errno = EIO;
         return -1;
     }
+
     int writes_{0};
 };
 
@@ -113,7 +119,8 @@ inline core::plan plan_of(const std::string& instance, const std::string& projec
 
 inline core::event examined(const std::string& uuid) {
     core::finished e{{core::act::preflight, ""}};
-    e.facts = core::instance_facts{.uuid = uuid, .running = true};
+    e.facts.emplace().uuid = uuid;
+    e.facts->running = true;
     return e;
 }
 
@@ -126,10 +133,13 @@ inline core::event closed_as(core::outcome how) {
 }
 
 inline std::vector<core::record> short_history(core::outcome end = core::outcome::committed) {
-    std::vector<core::event> events{core::opened{plan_of("web1")}, core::started{{core::act::preflight, ""}},
-                                    examined("uuid-1"), core::started{{core::act::lock, ""}},
+    std::vector<core::event> events{core::opened{plan_of("web1")},
+                                    core::started{{core::act::preflight, ""}},
+                                    examined("uuid-1"),
+                                    core::started{{core::act::lock, ""}},
                                     core::warned{"odd: \"\n\xC3\xA4 ,\"sum\":\"00000000\"}"},
-                                    core::decided{core::verdict::commit}, closed_as(end)};
+                                    core::decided{core::verdict::commit},
+                                    closed_as(end)};
     std::vector<core::record> records;
     for (auto& e : events) {
         records.push_back(record_of(records.size() + 1, std::move(e)));

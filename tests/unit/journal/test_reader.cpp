@@ -3,6 +3,7 @@
 #include "journal/reader.hpp"
 
 #include "codec/record_json.hpp"
+#include "core/names.hpp"
 #include "journal/line.hpp"
 #include "support.hpp"
 
@@ -84,7 +85,7 @@ TEST_CASE("what was appended is read back, each line with a checksum as its last
 
 TEST_CASE("the checksum is the CRC-32 that everyone has", "[journal]") {
     // python3 -c 'import zlib; print("%08x" % zlib.crc32(b"00000000{\"v\":1"))'
-    CHECK(journal::seal("{\"v\":1}", journal::first_sum) == "{\"v\":1,\"sum\":\"ed4bef14\"}");
+    CHECK(journal::seal("{\"v\":1}", journal::first_sum) == "{\"v\":1,\"sum\":\"f1352b6a\"}");
 }
 
 TEST_CASE("an empty journal has no records, and neither has one whose file was not made yet", "[journal]") {
@@ -138,10 +139,18 @@ TEST_CASE("blocks at the end that never got to the disk are a torn last line", "
     CHECK(s.with(zeros)->records.size() == s.lines.size() - 1);
     zeros = s.whole.substr(0, before) + std::string(s.lines.back().size(), '\0') + "\n";
     CHECK(s.with(zeros)->torn);
-    auto altered = s.whole;
-    altered[altered.size() - 30] ^= 1;
-    CHECK(s.with(altered)->torn);
     CHECK(journal::read_ends(s.file)->torn);
+    CHECK(s.with(s.whole.substr(0, before) + "what was on the disk before\n")->torn);
+}
+
+TEST_CASE("a last line that is whole but altered is damage, not a tear", "[journal]") {
+    const sample s;
+    auto altered = s.whole;
+    altered[altered.rfind("it ended")] = 'I';
+    CHECK(names_line(s.damage(altered), static_cast<int>(s.lines.size())));
+    const auto ends = journal::read_ends(s.file);
+    REQUIRE_FALSE(ends);
+    CHECK(ends.error().message.find("last line") != std::string::npos);
 }
 
 TEST_CASE("any altered byte before the last line is damage", "[journal]") {
@@ -152,7 +161,9 @@ TEST_CASE("any altered byte before the last line is damage", "[journal]") {
         auto altered = s.whole;
         altered[at] = static_cast<char>(static_cast<unsigned char>(altered[at]) ^ (1U << (random() % 8)));
         INFO("byte " << at);
-        s.damage(altered);
+        const auto read = s.with(altered);
+        REQUIRE_FALSE(read);
+        CHECK(read.error().code == core::reason::io_error);
     }
 }
 
@@ -183,8 +194,8 @@ TEST_CASE("damage is named by its line", "[journal]") {
     const auto nul = s.damage(with_line(0, std::string(100, '\0')));
     CHECK(names_line(nul, 1));
     CHECK(nul.find("NUL") != std::string::npos);
-    // The line before the last one is missing: the last one does not follow, and is passed over like a torn one.
-    CHECK(s.with(without(s.lines.size() - 2))->torn);
+    CHECK(names_line(s.damage(without(s.lines.size() - 2)), static_cast<int>(s.lines.size()) - 1));
+    CHECK(s.with(without(s.lines.size() - 1))); // that one cannot be told from one that was never written
 }
 
 TEST_CASE("a lost newline before the last line is damage, not a tear", "[journal]") {
@@ -197,7 +208,8 @@ TEST_CASE("a lost newline before the last line is damage, not a tear", "[journal
 TEST_CASE("a journal of a newer belay says so, wherever the newer record stands", "[journal]") {
     const sample s;
     const auto newer = journal::seal(R"({"v":2,"type":"levitated"})", journal::sum_of(s.lines.back()));
-    for (const auto& bytes : {s.whole + newer + "\n", joined({newer, s.lines[1]}), newer + "\n", joined({R"({"v":2})"})}) {
+    for (const auto& bytes :
+         {s.whole + newer + "\n", joined({newer, s.lines[1]}), newer + "\n", joined({R"({"v":2})"})}) {
         const auto read = s.with(bytes);
         REQUIRE_FALSE(read);
         CHECK(read.error().message.find("version 2") != std::string::npos);
@@ -234,21 +246,27 @@ TEST_CASE("the ends are what the whole journal begins and ends with", "[journal]
 TEST_CASE("the ends may be longer than any buffer", "[journal]") {
     const temporary_directory directory;
     const auto store = open_store(directory.path() / "state");
-    // Around the size of the chunks, so that line ends and checksums fall on both sides of their edges.
-    int number = 0;
-    for (const std::size_t length : {65'000, 65'300, 65'400, 65'450, 65'500, 65'536, 131'072, 1'000'000}) {
-        for (std::size_t more = 0; more < 40; more += 3) {
-            const core::warned long_one{std::string(length + more, 'x')};
-            const auto id = core::make_transaction_id(std::chrono::sys_seconds{}, static_cast<std::uint16_t>(++number));
-            const auto file = write_journal(
-                store, id, {record_of(1, long_one), record_of(2, core::warned{"short"}), record_of(3, long_one)});
-            const auto ends = journal::read_ends(file);
-            REQUIRE(ends);
-            REQUIRE(ends->first);
-            REQUIRE(ends->last);
-            CHECK(std::get<core::warned>(ends->first->what).message == long_one.message);
-            CHECK(ends->last->seq == 3);
-        }
+    const auto line_of = [](std::size_t length) {
+        return codec::to_json_line(record_of(3, core::warned{std::string(length, 'x')})).size() + journal::seal_size;
+    };
+    // Around the size of the chunk that is read, so that the end of the line before falls on both sides of its edge.
+    constexpr std::size_t chunk = 64 * 1024;
+    std::vector<std::size_t> lengths{2 * chunk, 1'000'000};
+    for (std::size_t size = chunk - 16; size <= chunk + 16; ++size) {
+        lengths.push_back(size - line_of(0));
+    }
+    std::uint16_t number = 0;
+    for (const auto length : lengths) {
+        const core::warned long_one{std::string(length, 'x')};
+        const auto file =
+            write_journal(store, core::make_transaction_id({}, ++number),
+                          {record_of(1, long_one), record_of(2, core::warned{"short"}), record_of(3, long_one)});
+        const auto ends = journal::read_ends(file);
+        REQUIRE(ends);
+        REQUIRE(ends->first);
+        REQUIRE(ends->last);
+        CHECK(std::get<core::warned>(ends->first->what).message == long_one.message);
+        CHECK(ends->last->seq == 3);
     }
 }
 
@@ -271,9 +289,8 @@ TEST_CASE("transactions are listed by time, and nothing else is", "[journal]") {
         REQUIRE(store.create_transaction(id));
     }
     fs::create_directory(state / "transactions" / "lost+found");
-    CHECK(journal::list_transactions(state) == std::vector<std::string>{"20251123t224000z-ffff",
-                                                                        "20261123t224000z-3f9c",
-                                                                        "20261123t224001z-0000"});
+    CHECK(journal::list_transactions(state) ==
+          std::vector<std::string>{"20251123t224000z-ffff", "20261123t224000z-3f9c", "20261123t224001z-0000"});
 }
 
 TEST_CASE("a transaction is found by its ID, the beginning of it, or the instance", "[journal]") {

@@ -22,7 +22,8 @@ public:
         std::string all;
         char buffer[4096];
         off_t at = 0;
-        for (ssize_t size = pread(fd(), buffer, sizeof buffer, at); size > 0; size = pread(fd(), buffer, sizeof buffer, at)) {
+        for (ssize_t size = pread(fd(), buffer, sizeof buffer, at); size > 0;
+             size = pread(fd(), buffer, sizeof buffer, at)) {
             all.append(buffer, static_cast<std::size_t>(size));
             at += size;
         }

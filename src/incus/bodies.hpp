@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bodies of the requests that belay sends (API document "rest-api").
+#pragma once
+#include "core/plan.hpp"
+
+#include <string>
+
+namespace belay::incus {
+
+/// For PATCH /1.0/instances/N: one configuration key; an empty value deletes it.
+std::string config_body(const std::string& key, const std::string& value);
+
+/// For PUT …/state. The daemon counts in whole seconds.
+std::string state_body(const std::string& action, core::milliseconds patience, bool force);
+
+/// For POST …/snapshots: without the running processes, and for ever. No expiry at all would mean `snapshots.expiry`.
+std::string snapshot_body(const std::string& name);
+
+/// For PUT …/snapshots/S: for ever.
+std::string eternal_body();
+
+/// For PUT /1.0/instances/N.
+std::string restore_body(const std::string& snapshot);
+
+} // namespace belay::incus

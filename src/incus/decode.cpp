@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incus/decode.hpp"
+
+#include "core/lock_rule.hpp"
+#include "incus/transport.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace belay::incus {
+namespace {
+
+using nlohmann::json;
+
+json parse(std::string_view body) {
+    return json::parse(body, nullptr, false);
+}
+
+/// A member of an object; null when there is none.
+const json& member(const json& in, const char* name) {
+    static const json null;
+    if (!in.is_object()) {
+        return null;
+    }
+    const auto found = in.find(name);
+    return found == in.end() ? null : *found;
+}
+
+std::string text(const json& value) {
+    return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+std::string text(const json& in, const char* name) {
+    return text(member(in, name));
+}
+
+int number(const json& in, const char* name) {
+    const auto& value = member(in, name);
+    if (!value.is_number_integer()) {
+        return 0;
+    }
+    const auto wide = value.get<std::int64_t>();
+    return std::in_range<int>(wide) ? static_cast<int>(wide) : 0;
+}
+
+/// The words that Incus takes for true (shared/util IsTrue).
+bool truth(const json& in, const char* name) {
+    const auto& value = member(in, name);
+    if (value.is_boolean()) {
+        return value.get<bool>();
+    }
+    auto word = text(value);
+    std::ranges::transform(word, word.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return word == "true" || word == "1" || word == "yes" || word == "on";
+}
+
+/// Sources that the daemon makes up when it starts the instance: there is nothing on them to lose.
+bool made_up(const std::string& source) {
+    return source.starts_with("cloud-init:") || source.starts_with("agent:") || source.starts_with("tmpfs:") ||
+           source.starts_with("tmpfs-overlay:");
+}
+
+core::disk decode_disk(const std::string& name, const json& device) {
+    core::disk d;
+    d.device = name;
+    d.path = text(device, "path");
+    const auto pool = text(device, "pool");
+    const auto source = text(device, "source");
+    const bool root = d.path == "/";
+    d.source = pool.empty() || source.empty() ? pool + source : pool + "/" + source;
+    // `dependent` volumes are part of the instance's snapshots (extension "dependent").
+    d.covered = root || truth(device, "dependent");
+    d.read_only = truth(device, "readonly") || made_up(source);
+    return d;
+}
+
+void decode_devices(const json& devices, core::instance_facts& facts) {
+    if (!devices.is_object()) {
+        return;
+    }
+    for (const auto& [name, device] : devices.items()) {
+        if (text(device, "type") != "disk") {
+            continue;
+        }
+        facts.disks.push_back(decode_disk(name, device));
+        if (facts.disks.back().path == "/") {
+            facts.pool = text(device, "pool");
+        }
+    }
+}
+
+/// Whether a resource of an operation (`/1.0/instances/N`, `/1.0/instances/N/snapshots/S`, with `?project=P` unless
+/// that is the default one) belongs to the instance.
+bool concerns(const std::string& resource, const std::string& project, const std::string& instance) {
+    const auto mark = resource.find('?');
+    const auto path = resource.substr(0, mark);
+    const auto query = mark == std::string::npos ? std::string() : resource.substr(mark + 1);
+    const auto wanted_query = project == "default" ? std::string() : "project=" + escape(project);
+    const bool same_project = query == wanted_query || (query == "project=default" && project == "default");
+    const auto own = "/1.0/instances/" + escape(instance);
+    return same_project && (path == own || path.starts_with(own + "/"));
+}
+
+bool concerns_any(const json& resources, const std::string& project, const std::string& instance) {
+    if (!resources.is_object()) {
+        return false;
+    }
+    for (const auto& [kind, list] : resources.items()) {
+        if (list.is_array() &&
+            std::ranges::any_of(list, [&](const json& one) { return concerns(text(one), project, instance); })) {
+            return true;
+        }
+    }
+    return false;
+}
+
+} // namespace
+
+answer decode_answer(std::string_view body) {
+    const auto whole = parse(body);
+    const auto type = text(whole, "type");
+    answer a;
+    a.error_code = number(whole, "error_code");
+    a.error = text(whole, "error");
+    if (type == "error") {
+        a.what = answer::kind::error;
+    } else if (type == "async") {
+        a.operation = text(whole, "operation");
+        // It becomes a path of the next request.
+        if (a.operation.starts_with("/1.0/operations/")) {
+            a.what = answer::kind::async;
+            a.operation = a.operation.substr(0, a.operation.find('?'));
+        }
+    } else if (type == "sync") {
+        a.what = answer::kind::sync;
+    }
+    return a;
+}
+
+operation_state decode_operation(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& op = member(whole, "metadata");
+    return {number(op, "status_code"), text(op, "err")};
+}
+
+core::expected<instance_state> decode_instance(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    if (text(found, "name").empty()) {
+        return core::failure(core::reason::io_error, "the Incus daemon's answer cannot be read: it is no instance");
+    }
+    instance_state s;
+    const auto& config = member(found, "config");
+    s.status = text(found, "status");
+    s.lock = text(config, std::string(core::lock_key_name).c_str());
+    s.facts.uuid = text(config, "volatile.uuid");
+    s.facts.type = text(found, "type");
+    s.facts.last_used_at = text(found, "last_used_at");
+    s.facts.running = s.status == "Running" || s.status == "Ready";
+    s.facts.ephemeral = truth(found, "ephemeral");
+    decode_devices(member(found, "expanded_devices"), s.facts);
+    return s;
+}
+
+server_state decode_server(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    server_state s;
+    s.trusted = text(found, "auth") == "trusted";
+    s.fingerprint = text(member(found, "environment"), "certificate_fingerprint");
+    for (const auto& extension : member(found, "api_extensions")) {
+        s.extensions.insert(text(extension));
+    }
+    return s;
+}
+
+std::string decode_pool_driver(std::string_view body) {
+    return text(member(parse(body), "metadata"), "driver");
+}
+
+bool forbids_snapshots(std::string_view project_body) {
+    const auto whole = parse(project_body);
+    const auto& config = member(member(whole, "metadata"), "config");
+    return truth(config, "restricted") && text(config, "restricted.snapshots") != "allow";
+}
+
+std::string decode_expiry(std::string_view body) {
+    const auto whole = parse(body);
+    auto when = text(member(whole, "metadata"), "expires_at");
+    return when.starts_with("0001-01-01T00:00:00") ? std::string() : when;
+}
+
+std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance) {
+    std::vector<std::string> paths;
+    const auto whole = parse(body);
+    const auto& groups = member(whole, "metadata");
+    if (!groups.is_object()) {
+        return paths;
+    }
+    for (const auto& [status, operations] : groups.items()) {
+        if (!operations.is_array()) {
+            continue;
+        }
+        for (const auto& op : operations) {
+            const int code = number(op, "status_code");
+            if (code < 200 && text(op, "class") == "task" && !text(op, "id").empty() &&
+                concerns_any(member(op, "resources"), project, instance)) {
+                paths.push_back("/1.0/operations/" + escape(text(op, "id")));
+            }
+        }
+    }
+    return paths;
+}
+
+} // namespace belay::incus

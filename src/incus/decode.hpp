@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the daemon's JSON. Never throws and never trusts: what is missing or of another type is empty.
+#pragma once
+#include "core/event.hpp"
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace belay::incus {
+
+/// The envelope of every answer (API document "rest-api"): what kind it is, and its error if it is one. The HTTP status
+/// does not tell: `/wait` answers 200 to an operation that failed.
+struct answer {
+    enum class kind { sync, async, error, unreadable };
+
+    kind what{kind::unreadable};
+    std::string operation{}; ///< path of the background operation
+    int error_code{};
+    std::string error{};
+};
+
+answer decode_answer(std::string_view body);
+
+/// A background operation. Codes below 200 are under way, 200 is success, the others are failures.
+struct operation_state {
+    int status_code{};
+    std::string error{};
+
+    bool under_way() const { return status_code > 0 && status_code < 200; }
+
+    bool succeeded() const { return status_code == 200; }
+};
+
+operation_state decode_operation(std::string_view body);
+
+/// What a GET of an instance says; `driver` of the facts stays empty, and `server`.
+struct instance_state {
+    core::instance_facts facts;
+    std::string status; ///< Running, Stopped, Frozen, …
+    std::string lock;   ///< value of the lock key
+};
+
+/// Error: io_error when it is no instance at all.
+core::expected<instance_state> decode_instance(std::string_view body);
+
+struct server_state {
+    bool trusted{};
+    std::string fingerprint{};
+    std::set<std::string> extensions{};
+};
+
+server_state decode_server(std::string_view body);
+
+std::string decode_pool_driver(std::string_view body);
+
+/// Whether a project forbids snapshots: it is restricted and `restricted.snapshots`, by default `block`, does not allow
+/// them.
+bool forbids_snapshots(std::string_view project_body);
+
+/// When a snapshot expires; empty for never.
+std::string decode_expiry(std::string_view body);
+
+/// The paths of the operations under way that work on an instance, from the list with recursion=1. Not the commands
+/// that are executed in it, which may be anybody's shell: only background tasks change it.
+std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance);
+
+} // namespace belay::incus

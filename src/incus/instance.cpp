@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading the instance and what surrounds it, its lock key, and its power states. Snapshots are in snapshots.cpp,
+// programs in exec.cpp.
+#include "incus/instance.hpp"
+
+#include "core/lock_rule.hpp"
+#include "core/text.hpp"
+#include "incus/bodies.hpp"
+
+#include <fmt/format.h>
+
+namespace belay::incus {
+
+using core::milliseconds;
+using core::reason;
+
+instance::instance(std::string socket, std::string project, std::string name, std::string program)
+    : daemon_(std::move(socket), std::move(project)), name_(std::move(name)), program_(std::move(program)) {}
+
+std::string instance::path(const std::string& below) const {
+    return daemon_.in_project("/1.0/instances/" + escape(name_) + below);
+}
+
+/// Gives what the daemon refused its meaning: the word of the act, and a sentence about this instance. A daemon that is
+/// away and missing rights keep their own words.
+core::error instance::in_words(core::error e, reason code, std::string sentence) const {
+    switch (e.code) {
+    case reason::no_daemon:
+    case reason::no_permission:
+        return e;
+    case reason::not_found:
+        if (e.cause.find("Project not found") != std::string::npos) {
+            e.message =
+                fmt::format("project {} does not exist: `incus project list` shows those that do", daemon_.project());
+        } else {
+            e.message =
+                fmt::format("instance {} does not exist in project {}: `incus list --project {}` shows those that do",
+                            name_, daemon_.project(), core::shell_quote(daemon_.project()));
+        }
+        return e;
+    default:
+        return {code, std::move(sentence), std::move(e.cause), e.transient};
+    }
+}
+
+core::expected<instance_state> instance::look(const deadline& until) {
+    const auto r = daemon_.get(path(), until);
+    if (!r) {
+        return std::unexpected(
+            in_words(r.error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
+    }
+    return decode_instance(r->body);
+}
+
+/// Once: the daemon's fingerprint does not change while it runs, and a new daemon has the old one's.
+core::expected<void> instance::identify_server(const deadline& until) {
+    if (server_) {
+        return {};
+    }
+    BELAY_TRY(const response, r, daemon_.get("/1.0", until));
+    auto seen = decode_server(r.body);
+    if (!seen.trusted) {
+        return core::failure(
+            reason::no_permission,
+            fmt::format("the Incus daemon at {} does not trust this user: run as root or as a member of "
+                        "incus-admin",
+                        daemon_.socket()));
+    }
+    server_ = std::move(seen);
+    return {};
+}
+
+/// Empty when this user may not read the pool: then nothing is known of its driver.
+core::expected<std::string> instance::driver_of(const std::string& pool, const deadline& until) {
+    if (const auto known = drivers_.find(pool); known != drivers_.end() || pool.empty()) {
+        return pool.empty() ? std::string() : known->second;
+    }
+    const auto r = daemon_.get("/1.0/storage-pools/" + escape(pool), until);
+    if (!r && r.error().code == reason::no_daemon) {
+        return std::unexpected(r.error());
+    }
+    return drivers_[pool] = r ? decode_pool_driver(r->body) : std::string();
+}
+
+core::expected<ports::examined> instance::examine(milliseconds limit) {
+    const deadline until(limit);
+    const auto r = daemon_.get(path(), until);
+    if (!r) {
+        return std::unexpected(
+            in_words(r.error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
+    }
+    BELAY_TRY(instance_state, seen, decode_instance(r->body));
+    BELAY_TRY_VOID(identify_server(until));
+    BELAY_TRY(std::string, driver, driver_of(seen.facts.pool, until));
+    seen.facts.server = server_->fingerprint;
+    seen.facts.driver = std::move(driver);
+    ephemeral_ = seen.facts.ephemeral;
+    return ports::examined{std::move(seen.facts), std::move(seen.lock), r->etag};
+}
+
+/// The one known obstacle that can be read beforehand: a restricted project blocks snapshots unless told otherwise
+/// (Incus documentation, "Project configuration", restricted.snapshots).
+core::expected<void> instance::check_restorable(const core::instance_facts&, milliseconds limit) {
+    const deadline until(limit);
+    BELAY_TRY_VOID(identify_server(until));
+    if (!server_->extensions.contains("projects_restrictions")) {
+        return {};
+    }
+    const auto r = daemon_.get("/1.0/projects/" + escape(daemon_.project()), until);
+    if (!r) {
+        // Who may not read the project's settings finds out by the snapshot itself, which comes before the upgrade.
+        const bool hidden = r.error().code == reason::no_permission || r.error().code == reason::not_found;
+        return hidden ? core::expected<void>{} : std::unexpected(r.error());
+    }
+    if (forbids_snapshots(r->body)) {
+        const auto project = core::shell_quote(daemon_.project());
+        return core::failure(reason::not_restorable,
+                             fmt::format("project {} does not allow snapshots; to allow them: `incus project set {} "
+                                         "restricted.snapshots=allow`",
+                                         daemon_.project(), project));
+    }
+    return {};
+}
+
+/// A busy instance (it is being stopped, say) refuses the PATCH: it is repeated with the same ETag, so that it remains
+/// a compare-and-swap.
+core::expected<ports::swapped> instance::replace_lock(const std::string& value, const std::string& etag,
+                                                      milliseconds limit) {
+    const deadline until(limit);
+    const auto done =
+        daemon_.change({"PATCH", path(), config_body(std::string(core::lock_key_name), value), etag}, until);
+    if (done) {
+        return ports::swapped::done;
+    }
+    if (done.error().code == reason::locked) {
+        return ports::swapped::lost;
+    }
+    return std::unexpected(
+        in_words(done.error(), reason::io_error, fmt::format("the lock key of instance {} could not be set", name_)));
+}
+
+core::expected<void> instance::change_state(const std::string& action, milliseconds patience, bool force,
+                                            const deadline& until) {
+    return daemon_.change({"PUT", path("/state"), state_body(action, patience, force)}, until);
+}
+
+core::expected<void> instance::pause(milliseconds limit) {
+    const deadline until(limit);
+    const auto done = change_state("freeze", limit, false, until);
+    if (done) {
+        return {};
+    }
+    if (done.error().code == reason::io_error) {
+        BELAY_TRY(const instance_state, now, look(until));
+        if (now.status == "Frozen") {
+            return {};
+        }
+    }
+    return std::unexpected(
+        in_words(done.error(), reason::io_error, fmt::format("instance {} could not be paused", name_)));
+}
+
+core::expected<void> instance::unpause(milliseconds limit) {
+    const deadline until(limit);
+    const auto done = change_state("unfreeze", limit, false, until);
+    if (done) {
+        return {};
+    }
+    if (done.error().code == reason::io_error) {
+        BELAY_TRY(const instance_state, now, look(until));
+        if (now.status != "Frozen") {
+            return {}; // running again, or stopped: not paused in any case
+        }
+    }
+    return std::unexpected(in_words(done.error(), reason::io_error,
+                                    fmt::format("instance {0} could not be unpaused: `incus resume {0}`", name_)));
+}
+
+/// A graceful stop that does not end in time goes on in the daemon and keeps the instance's lock, which the forced stop
+/// takes over: so the daemon's own limit, in whole seconds, may be longer than `graceful`.
+core::expected<void> instance::stop(milliseconds graceful, milliseconds limit) {
+    if (ephemeral_) {
+        return core::failure(reason::ephemeral,
+                             fmt::format("instance {} is ephemeral: stopping it would delete it", name_));
+    }
+    const deadline until(limit);
+    if (graceful > milliseconds::zero()) {
+        const auto gently = change_state("stop", graceful, false, deadline(std::min(graceful, limit)));
+        if (gently) {
+            return {};
+        }
+        const auto code = gently.error().code;
+        if (code == reason::no_permission || code == reason::not_found) {
+            return std::unexpected(in_words(gently.error(), reason::io_error, {}));
+        }
+    }
+    const auto done = change_state("stop", limit, true, until);
+    if (done) {
+        return {};
+    }
+    if (done.error().code == reason::io_error && !busy(done.error())) {
+        BELAY_TRY(const instance_state, now, look(until));
+        if (now.status == "Stopped") {
+            return {};
+        }
+    }
+    return std::unexpected(
+        in_words(done.error(), reason::io_error, fmt::format("instance {} could not be stopped", name_)));
+}
+
+core::expected<void> instance::start(milliseconds limit) {
+    const deadline until(limit);
+    BELAY_TRY_VOID(daemon_.settle(name_, until));
+    const auto done = change_state("start", limit, false, until);
+    if (done) {
+        return {};
+    }
+    if (done.error().code == reason::io_error && !busy(done.error())) {
+        BELAY_TRY(const instance_state, now, look(until));
+        if (now.facts.running) {
+            return {};
+        }
+        if (now.status == "Frozen") { // the daemon calls that running
+            return unpause(until.left());
+        }
+    }
+    return std::unexpected(
+        in_words(done.error(), reason::start_failed,
+                 fmt::format("instance {0} could not be started: `incus info {0} --show-log` may say why", name_)));
+}
+
+} // namespace belay::incus

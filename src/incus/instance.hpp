@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Port host on a real Incus: one instance of one project, over the REST API, and `incus exec` for programs in it.
+#pragma once
+#include "incus/operations.hpp"
+#include "ports/host.hpp"
+
+#include <map>
+
+namespace belay::incus {
+
+/// All calls but `exec` belong to one thread. `exec` uses the incus program alone and may be called from several at
+/// once.
+///
+/// Words of errors beyond those of the port: io_error for a request that the daemon refused or could not do (pause,
+/// discard, a stop), with the daemon's own words as the cause. Requests that change something repeat themselves while
+/// the instance is busy, and are never assumed to have worked: a lost connection or a limit that passed is no_daemon,
+/// and before the next restore, start or discard whatever is still under way is awaited.
+class instance final : public ports::host {
+public:
+    /// `program` is the incus client, a path or a name in PATH. Nothing is asked of the daemon yet.
+    instance(std::string socket, std::string project, std::string name, std::string program = "incus");
+
+    core::expected<ports::examined> examine(core::milliseconds limit) override;
+    core::expected<void> check_restorable(const core::instance_facts& facts, core::milliseconds limit) override;
+    core::expected<ports::swapped> replace_lock(const std::string& value, const std::string& etag,
+                                                core::milliseconds limit) override;
+    core::expected<void> pause(core::milliseconds limit) override;
+    core::expected<void> unpause(core::milliseconds limit) override;
+    core::expected<void> snapshot(const std::string& target, const std::string& name,
+                                  core::milliseconds limit) override;
+    core::expected<void> discard(const std::string& target, const std::string& name, core::milliseconds limit) override;
+    core::expected<void> stop(core::milliseconds graceful, core::milliseconds limit) override;
+    core::expected<void> restore(const std::string& target, const std::string& name, core::milliseconds limit) override;
+    core::expected<void> start(core::milliseconds limit) override;
+    core::expected<void> prove_running(core::milliseconds limit) override;
+    core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
+                                           const ports::output_sink& sink, std::stop_token stop) override;
+
+private:
+    core::expected<instance_state> look(const deadline& until);
+    core::expected<void> identify_server(const deadline& until);
+    core::expected<std::string> driver_of(const std::string& pool, const deadline& until);
+    core::expected<void> change_state(const std::string& action, core::milliseconds patience, bool force,
+                                      const deadline& until);
+    core::expected<void> make_eternal(const std::string& name, const deadline& until);
+    core::expected<void> root_only(const std::string& target) const;
+    std::string path(const std::string& below = {}) const;
+    std::string snapshot_path(const std::string& name) const;
+    core::error in_words(core::error e, core::reason code, std::string sentence) const;
+
+    operations daemon_;
+    std::string name_;
+    std::string program_;
+    std::optional<server_state> server_;
+    std::map<std::string, std::string> drivers_; ///< of the pools seen so far
+    bool ephemeral_{false};
+};
+
+} // namespace belay::incus

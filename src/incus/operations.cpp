@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incus/operations.hpp"
+
+#include "core/durations.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <optional>
+#include <thread>
+
+namespace belay::incus {
+namespace {
+
+using core::milliseconds;
+using core::reason;
+using std::chrono::seconds;
+
+/// How long one wait lasts; then the daemon is asked again. Bounds how long a daemon that hangs goes unnoticed.
+constexpr seconds one_wait{60};
+constexpr seconds wait_slack{10};
+
+constexpr milliseconds first_pause{20};
+constexpr milliseconds longest_pause{500};
+
+/// `/wait` of Incus 6.0 to 6.x says this when its own time is up, and nothing more. An operation may fail with these
+/// words as well, so that they mean: look.
+constexpr std::string_view wait_timed_out = "context deadline exceeded";
+
+core::error refused(reason code, std::string message, std::string cause) {
+    return {code, std::move(message), std::move(cause)};
+}
+
+core::error unreadable() {
+    return {reason::no_daemon, "the Incus daemon's answer cannot be read", {}, true};
+}
+
+core::error failed_operation(const std::string& cause) {
+    return refused(reason::io_error, "the Incus daemon could not do it", cause.empty() ? "no reason given" : cause);
+}
+
+core::error still_under_way(const deadline& until) {
+    return {
+        reason::no_daemon,
+        fmt::format("the operation of the Incus daemon did not end within {}", core::format_duration(until.limit())),
+        {},
+        true};
+}
+
+} // namespace
+
+bool busy(const core::error& e) {
+    return e.cause.find("Instance is busy running a") != std::string::npos;
+}
+
+operations::operations(std::string socket, std::string project)
+    : transport_(std::move(socket)), project_(std::move(project)) {}
+
+std::string operations::in_project(const std::string& path) const {
+    return path + (path.find('?') == std::string::npos ? "?project=" : "&project=") + escape(project_);
+}
+
+core::expected<response> operations::send(const request& what, const deadline& until) {
+    return transport_.send(what, until.left());
+}
+
+core::expected<void> operations::accepted(const response& r) const {
+    const auto a = decode_answer(r.body);
+    if (r.status == 403) {
+        return std::unexpected(
+            refused(reason::no_permission,
+                    fmt::format("the Incus daemon at {} does not permit it: run as root or as a member of incus-admin",
+                                socket()),
+                    a.error));
+    }
+    if (r.status == 404) {
+        return std::unexpected(refused(reason::not_found, "the Incus daemon does not know it", a.error));
+    }
+    if (r.status == 412) {
+        return std::unexpected(refused(reason::locked, "its configuration has changed meanwhile", a.error));
+    }
+    if (r.status == 503) { // it starts up or shuts down
+        return std::unexpected(core::error{reason::no_daemon, "the Incus daemon is not ready", a.error, true});
+    }
+    if (r.status >= 400 || a.what == answer::kind::error) {
+        return std::unexpected(failed_operation(a.error.empty() ? fmt::format("HTTP status {}", r.status) : a.error));
+    }
+    if (a.what == answer::kind::unreadable) {
+        return std::unexpected(unreadable());
+    }
+    return {};
+}
+
+core::expected<response> operations::get(const std::string& path, const deadline& until) {
+    BELAY_TRY(response, r, send({"GET", path}, until));
+    BELAY_TRY_VOID(accepted(r));
+    return r;
+}
+
+core::expected<void> operations::change(const request& what, const deadline& until) {
+    for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
+        auto done = attempt(what, until);
+        if (done || !busy(done.error())) {
+            return done;
+        }
+        if (until.left() <= pause) {
+            done.error().transient = true;
+            return done;
+        }
+        std::this_thread::sleep_for(pause);
+    }
+}
+
+/// One request and the wait for what it began. From the moment it is sent until its end is known nothing is settled.
+core::expected<void> operations::attempt(const request& what, const deadline& until) {
+    const bool before = settled_;
+    settled_ = false;
+    BELAY_TRY(const response, r, send(what, until));
+    if (auto taken = accepted(r); !taken) {
+        settled_ = before;
+        return taken;
+    }
+    const auto a = decode_answer(r.body);
+    auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<void>{};
+    const bool known = ended || ended.error().code == reason::io_error;
+    settled_ = known && before;
+    return ended;
+}
+
+/// Waits for an operation by its path. A 404 means that the daemon forgot it: it ended more than 5 seconds ago, or died
+/// with the daemon; nobody can say how, so that is an error like a lost connection.
+core::expected<void> operations::wait(const std::string& operation, const deadline& until) {
+    bool look_only = false;
+    while (!until.passed()) {
+        const auto turn = std::min<milliseconds>(until.left(), one_wait);
+        const auto path = look_only
+                              ? operation
+                              : fmt::format("{}/wait?timeout={}", operation, std::chrono::ceil<seconds>(turn).count());
+        const deadline one(std::min<milliseconds>(until.left(), turn + wait_slack));
+        auto r = send({"GET", path}, one);
+        if (!r) {
+            return std::unexpected(until.passed() ? still_under_way(until) : std::move(r).error());
+        }
+        const auto a = decode_answer(r->body);
+        if (r->status == 404) {
+            return std::unexpected(
+                core::error{reason::no_daemon, "the Incus daemon forgot the operation", a.error, true});
+        }
+        BELAY_TRY_VOID(r->status < 400 && a.what == answer::kind::error ? core::expected<void>{} : accepted(*r));
+        look_only = a.what == answer::kind::error && a.error == wait_timed_out;
+        if (look_only) {
+            continue;
+        }
+        if (a.what == answer::kind::error) {
+            return std::unexpected(failed_operation(a.error));
+        }
+        const auto state = decode_operation(r->body);
+        if (state.succeeded()) {
+            return {};
+        }
+        if (!state.under_way()) {
+            return state.status_code == 0 ? std::unexpected(unreadable())
+                                          : std::unexpected(failed_operation(state.error));
+        }
+    }
+    return std::unexpected(still_under_way(until));
+}
+
+core::expected<void> operations::settle(const std::string& instance, const deadline& until) {
+    while (!settled_) {
+        BELAY_TRY(const response, r, get(in_project("/1.0/operations?recursion=1"), until));
+        const auto tasks = decode_tasks(r.body, project_, instance);
+        settled_ = tasks.empty();
+        for (const auto& task : tasks) {
+            // How it ended is of no interest, and a daemon that is away cannot be listed again.
+            const auto ended = wait(task, until);
+            if (!ended && until.passed()) {
+                return ended;
+            }
+        }
+    }
+    return {};
+}
+
+} // namespace belay::incus

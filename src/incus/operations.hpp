@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests to the daemon and the background operations that they begin: deadlines, retries while an instance is busy,
+// and what was left under way when a wait was lost. Knows nothing of snapshots or states.
+#pragma once
+#include "incus/decode.hpp"
+#include "incus/transport.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace belay::incus {
+
+/// A limit of time that several requests share.
+class deadline {
+public:
+    explicit deadline(core::milliseconds limit) : limit_(limit), until_(std::chrono::steady_clock::now() + limit) {}
+
+    /// Never negative.
+    core::milliseconds left() const {
+        const auto left = std::chrono::ceil<core::milliseconds>(until_ - std::chrono::steady_clock::now());
+        return std::max(left, core::milliseconds::zero());
+    }
+
+    bool passed() const { return left() == core::milliseconds::zero(); }
+
+    core::milliseconds limit() const { return limit_; }
+
+private:
+    core::milliseconds limit_;
+    std::chrono::steady_clock::time_point until_;
+};
+
+/// The daemon as one project of it sees it.
+///
+/// Errors of all calls: no_daemon (transient: away, connection lost, limit passed), no_permission, not_found (404),
+/// locked (412: the ETag is not that of the configuration any more), and io_error for everything that the daemon
+/// refused or that failed, with the daemon's own words as the cause.
+class operations {
+public:
+    operations(std::string socket, std::string project);
+
+    /// `path` with `?project=`, which every request about an instance carries.
+    std::string in_project(const std::string& path) const;
+
+    /// Reads something; the body is the whole answer.
+    core::expected<response> get(const std::string& path, const deadline& until);
+
+    /// Sends a request as it is; any HTTP status is a value.
+    core::expected<response> send(const request& what, const deadline& until);
+
+    /// Sends a request that changes something and waits for the end of its operation. While the instance is busy the
+    /// request is repeated. ok only when the operation succeeded. When the limit passes or the connection is lost the
+    /// operation may go on: `settled` is false from then on.
+    core::expected<void> change(const request& what, const deadline& until);
+
+    /// Whether no operation that this object, or another belay before it, began can still be under way.
+    bool settled() const { return settled_; }
+
+    /// Waits for the operations under way on an instance, unless it is settled. Incus does not protect a restore that
+    /// is in progress: starting the instance or deleting the snapshot meanwhile destroys it.
+    core::expected<void> settle(const std::string& instance, const deadline& until);
+
+    /// The error that a HTTP answer means, if its status or its envelope says so.
+    core::expected<void> accepted(const response& r) const;
+
+    const std::string& project() const { return project_; }
+
+    const std::string& socket() const { return transport_.socket(); }
+
+private:
+    core::expected<void> attempt(const request& what, const deadline& until);
+    core::expected<void> wait(const std::string& operation, const deadline& until);
+
+    transport transport_;
+    std::string project_;
+    bool settled_{false}; ///< not before the first look: a killed belay may have left something
+};
+
+/// Whether the daemon refused because another operation on the instance is under way, which it says in words only.
+bool busy(const core::error& e);
+
+} // namespace belay::incus

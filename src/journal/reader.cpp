@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/reader.hpp"
+
+#include "codec/record_json.hpp"
+#include "core/names.hpp"
+#include "core/text.hpp"
+#include "journal/line.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ranges>
+
+namespace belay::journal {
+
+namespace {
+
+constexpr std::size_t chunk_size = 64 * 1024;
+
+core::error unreadable(const std::filesystem::path& file, int error_number) {
+    return io_failure("could not read the journal " + file.string(), error_number);
+}
+
+/// The error for a line that nobody can trust; `number` counts from 1, 0 is the last one.
+core::error damaged(const std::filesystem::path& file, std::size_t number, const std::string& what) {
+    const auto txn = file.parent_path().filename().string();
+    const auto line = number == 0 ? std::string("last line") : fmt::format("line {}", number);
+    return {core::reason::io_error,
+            fmt::format("{} of the journal {} is damaged: {}. belay does not act on it: look at the instance and its "
+                        "snapshot {} by hand, or bring the file back from a backup; when all is in order, move the "
+                        "directory {} away",
+                        line, file.string(), what, core::snapshot_name(txn), file.parent_path().string()),
+            "", false};
+}
+
+core::error not_understood(const std::filesystem::path& file, std::size_t number, const core::error& why) {
+    const auto line = number == 0 ? std::string("last line") : fmt::format("line {}", number);
+    return {core::reason::io_error, fmt::format("{} of the journal {}: {}", line, file.string(), why.message), "",
+            false};
+}
+
+/// A whole line with more behind it: what was lost is the newline between two lines. A tear cannot do that.
+bool lost_its_newline(std::string_view line, std::string_view sum_before) {
+    for (auto at = line.find(",\"sum\":\""); at != std::string_view::npos; at = line.find(",\"sum\":\"", at + 1)) {
+        if (at + seal_size < line.size() && sealed_after(line.substr(0, at + seal_size), sum_before)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Whether a crash can have left a last line that is not whole: one without its end, or with blocks in it that never
+/// got to the disk. A line that is JSON to its end was written whole; that its checksum does not match has other
+/// causes.
+bool may_be_torn(std::string_view line, bool has_newline, std::string_view sum_before) {
+    return !(has_newline && nlohmann::json::accept(line)) && !lost_its_newline(line, sum_before);
+}
+
+std::string what_is_wrong_with(std::string_view line) {
+    if (line.find('\0') != std::string_view::npos) {
+        return "it has NUL bytes";
+    }
+    if (sum_of(line).empty()) {
+        return "it has no checksum at its end";
+    }
+    return "its checksum does not match: it was altered, or a line before it is missing";
+}
+
+/// No descriptor for a file that is not there in a directory that is: such a journal is empty.
+core::expected<unique_fd> open_journal(const std::filesystem::path& file) {
+    unique_fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+
+    std::error_code ignored;
+    if (!fd && errno == ENOENT && std::filesystem::is_directory(file.parent_path(), ignored)) {
+        return fd; // what a crash right after the directory was made leaves
+    }
+
+    struct stat about {};
+
+    if (!fd || ::fstat(fd.get(), &about) != 0) {
+        return std::unexpected(unreadable(file, errno));
+    }
+    if (!S_ISREG(about.st_mode)) {
+        return core::failure(core::reason::io_error, "the journal " + file.string() + " is not a regular file");
+    }
+    return fd;
+}
+
+/// At most `size` bytes from a position; fewer only at the end of the file.
+core::expected<std::string> read_at(const std::filesystem::path& file, const unique_fd& fd, std::uint64_t position,
+                                    std::size_t size) {
+    std::string bytes(size, '\0');
+    std::size_t done = 0;
+    while (done < size) {
+        const auto got = ::pread(fd.get(), bytes.data() + done, size - done, static_cast<off_t>(position + done));
+        if (got < 0 && errno != EINTR) {
+            return std::unexpected(unreadable(file, errno));
+        }
+        if (got == 0) {
+            break;
+        }
+        done += got < 0 ? 0 : static_cast<std::size_t>(got);
+    }
+    bytes.resize(done);
+    return bytes;
+}
+
+core::expected<std::string> read_all(const std::filesystem::path& file) {
+    BELAY_TRY(const auto, fd, open_journal(file));
+    std::string bytes;
+    while (fd) {
+        BELAY_TRY(const auto, chunk, read_at(file, fd, bytes.size(), chunk_size));
+        bytes += chunk;
+        if (chunk.size() < chunk_size) {
+            break;
+        }
+    }
+    return bytes;
+}
+
+} // namespace
+
+core::expected<journal_contents> read_journal(const std::filesystem::path& file) {
+    BELAY_TRY(const auto, bytes, read_all(file));
+    journal_contents contents;
+    contents.last_sum = first_sum;
+    std::string_view rest = bytes;
+    for (std::size_t number = 1; !rest.empty(); ++number) {
+        const auto newline = rest.find('\n');
+        const auto line = rest.substr(0, newline);
+        const bool whole = newline != std::string_view::npos && sealed_after(line, contents.last_sum);
+        if (!whole && !codec::is_newer(line)) {
+            const bool is_last = newline == std::string_view::npos || newline + 1 == rest.size();
+            if (!is_last || !may_be_torn(line, newline != std::string_view::npos, contents.last_sum)) {
+                return std::unexpected(damaged(file, number, what_is_wrong_with(line)));
+            }
+            contents.torn = true;
+            break;
+        }
+        auto record = codec::from_json_line(line);
+        if (!record) {
+            return std::unexpected(not_understood(file, number, record.error()));
+        }
+        contents.records.push_back(*std::move(record));
+        contents.last_sum = sum_of(line);
+        rest.remove_prefix(newline + 1);
+        contents.good_size += newline + 1;
+    }
+    return contents;
+}
+
+namespace {
+
+/// The first line, without its newline; nothing when there is no newline.
+core::expected<std::optional<std::string>> first_line(const std::filesystem::path& file, const unique_fd& fd) {
+    std::string line;
+    for (;;) {
+        BELAY_TRY(const auto, chunk, read_at(file, fd, line.size(), chunk_size));
+        const auto newline = chunk.find('\n');
+        line.append(chunk, 0, newline);
+        if (newline != std::string::npos) {
+            return line;
+        }
+        if (chunk.size() < chunk_size) {
+            return std::nullopt;
+        }
+    }
+}
+
+struct last_of_file {
+    std::string line;       ///< without its newline
+    std::string sum_before; ///< of the line before it
+    bool has_newline{};
+    bool is_only{};
+};
+
+/// The last line. Reads from the end, twice as much each time, until it has all of it and the checksum before it.
+core::expected<last_of_file> last_line(const std::filesystem::path& file, const unique_fd& fd, std::uint64_t size) {
+    constexpr std::size_t sum_and_newline = 11; // xxxxxxxx"}\n
+    for (std::uint64_t length = chunk_size;; length *= 2) {
+        const auto begin = size > length ? size - length : 0;
+        BELAY_TRY(const auto, tail, read_at(file, fd, begin, static_cast<std::size_t>(size - begin)));
+        const bool has_newline = tail.ends_with('\n');
+        const auto text = std::string_view(tail).substr(0, tail.size() - (has_newline ? 1 : 0));
+        const auto before = text.rfind('\n');
+        if (before == std::string_view::npos && begin == 0) {
+            return last_of_file{std::string(text), std::string(first_sum), has_newline, true};
+        }
+        if (before != std::string_view::npos && (before + 1 >= sum_and_newline || begin == 0)) {
+            const auto at = before + 1 < sum_and_newline ? 0 : before + 1 - sum_and_newline;
+            return last_of_file{std::string(text.substr(before + 1)), std::string(text.substr(at, first_sum.size())),
+                                has_newline, false};
+        }
+    }
+}
+
+/// The record of a line, or nothing when the line is not whole.
+core::expected<std::optional<core::record>> record_of(const std::filesystem::path& file, std::size_t number,
+                                                      std::string_view line, std::string_view sum_before) {
+    if (!sealed_after(line, sum_before) && !codec::is_newer(line)) {
+        return std::nullopt;
+    }
+    auto record = codec::from_json_line(line);
+    if (!record) {
+        return std::unexpected(not_understood(file, number, record.error()));
+    }
+    return *std::move(record);
+}
+
+} // namespace
+
+core::expected<journal_ends> read_ends(const std::filesystem::path& file) {
+    BELAY_TRY(const auto, fd, open_journal(file));
+    const auto size = fd ? ::lseek(fd.get(), 0, SEEK_END) : 0;
+    journal_ends ends;
+    if (size <= 0) {
+        return ends;
+    }
+    BELAY_TRY(const auto, last, last_line(file, fd, static_cast<std::uint64_t>(size)));
+    if (!last.is_only) {
+        BELAY_TRY(const auto, line, first_line(file, fd));
+        BELAY_TRY(auto, record, record_of(file, 1, line.value_or(""), first_sum));
+        if (!record) {
+            return std::unexpected(damaged(file, 1, what_is_wrong_with(line.value_or(""))));
+        }
+        ends.first = std::move(record);
+    }
+    if (last.has_newline) {
+        const std::size_t number = last.is_only ? 1 : 0;
+        BELAY_TRY(auto, record, record_of(file, number, last.line, last.sum_before));
+        if (!record && !may_be_torn(last.line, true, last.sum_before)) {
+            return std::unexpected(damaged(file, number, what_is_wrong_with(last.line)));
+        }
+        ends.last = std::move(record);
+    }
+    ends.torn = !ends.last;
+    if (last.is_only) {
+        ends.first = ends.last;
+    }
+    return ends;
+}
+
+core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state) {
+    BELAY_TRY(auto, names, names_in(state / "transactions"));
+    std::erase_if(names, [](const auto& name) { return !core::is_transaction_id(name); });
+    return names;
+}
+
+namespace {
+
+core::expected<std::string> find_by_beginning(const std::vector<std::string>& ids, const std::string& text) {
+    std::vector<std::string> found;
+    std::ranges::copy_if(ids, std::back_inserter(found), [&](const auto& id) { return id.starts_with(text); });
+    if (found.empty()) {
+        return core::failure(core::reason::usage,
+                             "there is no transaction " + core::printable(text) + ": `belay history` lists them");
+    }
+    if (found.size() > 1) {
+        return core::failure(core::reason::usage, fmt::format("{} transactions begin with {}, as {} and {}: write more "
+                                                              "of the one that is meant",
+                                                              found.size(), text, found.front(), found.back()));
+    }
+    return found.front();
+}
+
+/// Whether a transaction is about this instance. One that cannot be read is about none.
+bool is_about(const std::filesystem::path& journal, const std::string& instance,
+              const std::optional<std::string>& project) {
+    const auto fd = open_journal(journal);
+    if (!fd || !*fd) {
+        return false;
+    }
+    const auto line = first_line(journal, *fd);
+    if (!line || !*line) {
+        return false;
+    }
+    const auto record = record_of(journal, 1, **line, first_sum);
+    if (!record || !*record || (*record)->instance != instance) {
+        return false;
+    }
+    const auto* begin = std::get_if<core::opened>(&(*record)->what);
+    return !project || (begin != nullptr && begin->how.project == *project);
+}
+
+} // namespace
+
+core::expected<std::string> find_transaction(const std::filesystem::path& state, const std::string& text,
+                                             const std::optional<std::string>& project) {
+    BELAY_TRY(const auto, ids, list_transactions(state));
+    // The name of an instance never begins with a digit, an ID always does.
+    if (!text.empty() && text.front() >= '0' && text.front() <= '9') {
+        return find_by_beginning(ids, text);
+    }
+    for (const auto& id : std::views::reverse(ids)) {
+        if (is_about(files_of(state, id).journal, text, project)) {
+            return id;
+        }
+    }
+    return core::failure(core::reason::usage, "there is no transaction of an instance '" + core::printable(text) + "'" +
+                                                  (project ? " in project '" + core::printable(*project) + "'" : "") +
+                                                  ": `belay history` lists all of them");
+}
+
+} // namespace belay::journal

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads journals. A torn last line is what a crash leaves, and is passed over; any other damage is an error, because
+// whoever acts on half a history may delete the one snapshot that is needed.
+#pragma once
+#include "core/event.hpp"
+#include "journal/transaction_journal.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace belay::journal {
+
+struct journal_contents {
+    std::vector<core::record> records;
+    bool torn{};               ///< there was a last line that is not whole
+    std::uint64_t good_size{}; ///< where the last whole line ends, in bytes
+    std::string last_sum;      ///< the checksum that the next line follows
+};
+
+/// The whole journal. A last line is torn when it has no newline or is no JSON. Errors, all io_error and with the file,
+/// the line and what to do: damage (a line that is altered, missing, doubled or foreign, garbage or NUL bytes before
+/// the last line), a record of a newer version anywhere, a file that cannot be read. An empty file has no records, and
+/// neither has a missing one in an existing directory: that is what an early crash leaves.
+core::expected<journal_contents> read_journal(const std::filesystem::path& file);
+
+struct journal_ends {
+    std::optional<core::record> first; ///< nothing when the file is empty or its only line is torn
+    std::optional<core::record> last;  ///< the last line's record; nothing when that line is torn
+    bool torn{};
+};
+
+/// First and last record only, without reading what is between. Errors as of read_journal, for those two lines.
+core::expected<journal_ends> read_ends(const std::filesystem::path& file);
+
+/// The IDs of all transactions, oldest first; none when there is no state directory.
+core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state);
+
+/// The transaction that a person means: its ID, the beginning of just one ID, or the name of an instance, for which it
+/// is the newest one (of `project`, if given). Transactions whose first record cannot be read belong to no instance.
+/// Errors: usage, when there is none or several begin so; io_error.
+core::expected<std::string> find_transaction(const std::filesystem::path& state, const std::string& text,
+                                             const std::optional<std::string>& project = std::nullopt);
+
+} // namespace belay::journal

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/durations.hpp"
+#include "core/text.hpp"
+#include "report/narrator.hpp"
+#include "report/pieces.hpp"
+#include "report/text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace belay::report {
+
+namespace {
+
+using list = std::vector<std::pair<std::string, std::string>>;
+
+/// "incus snapshot delete web1 belay-… --project p": flags last, as in the manual commands of core.
+std::string incus(std::string_view what, const core::report& r, std::string_view rest = {}) {
+    return fmt::format("incus {} {}{}{}{}", what, core::shell_quote(r.instance), rest.empty() ? "" : " ", rest,
+                       r.project.empty() || r.project == "default" ? "" : " --project " + core::shell_quote(r.project));
+}
+
+std::string undo_command(const core::report& r) {
+    return fmt::format("{} && {} && {}", incus("stop", r), incus("snapshot restore", r, r.snapshot), incus("start", r));
+}
+
+std::string head(tone how, std::string_view sentence, const style& look) {
+    return fmt::format("{} {}\n", mark(how, look), sentence);
+}
+
+/// The facts that a failure has in common: why, what it cost, where to read on.
+list reasons(const core::report& r, const style& look) {
+    return {{"why", safe(r.message, look)},
+            {"down for", r.downtime_seconds > 0 ? core::format_seconds(r.downtime_seconds) : std::string{}},
+            {"output", safe(r.log, look)}};
+}
+
+/// "every required check passes", but never more than is true.
+std::string health_of(const core::report& r) {
+    std::string before;
+    bool any = false;
+    for (const auto& check : r.checks) {
+        any = any || check.required;
+        const bool bad = check.final == core::health::fail || check.final == core::health::not_yet;
+        if (check.required && bad) {
+            before += (before.empty() ? "" : ", ") + check.name;
+        }
+    }
+    if (!before.empty()) {
+        return fmt::format("no required check is worse than before, but not all pass ({})", before);
+    }
+    return any ? "every required check passes" : "it runs; no required check was there to look closer";
+}
+
+std::string committed(const core::report& r, const style& look) {
+    auto text = head(tone::good,
+                     fmt::format("{} is upgraded and kept: {} ({}).", r.instance, safe(health_of(r), look),
+                                 core::format_seconds(r.seconds)),
+                     look);
+    if (r.snapshot.empty()) {
+        return text;
+    }
+    return text + facts({{"snapshot", r.snapshot + " stays until you delete it"},
+                         {"to undo", undo_command(r)},
+                         {"to free", incus("snapshot delete", r, r.snapshot)}},
+                        look);
+}
+
+std::string rolled_back(const core::report& r, const style& look) {
+    auto about = reasons(r, look);
+    if (!r.snapshot.empty()) {
+        about.emplace_back("snapshot", r.snapshot + " is still there");
+        about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
+    }
+    const auto sentence = fmt::format("{} is back in its old state, running and as healthy as before.", r.instance);
+    return head(tone::bad, sentence, look) + facts(about, look);
+}
+
+std::string rolled_back_unhealthy(const core::report& r, const style& look) {
+    list about;
+    for (const auto& check : r.checks) {
+        if (!check.acceptable && check.required) {
+            about.emplace_back("worse", safe(check.name, look) + ": " + verdict_text(check, true, look));
+        }
+    }
+    std::ranges::move(reasons(r, look), std::back_inserter(about));
+    about.emplace_back("snapshot", r.snapshot.empty() ? std::string{} : r.snapshot + " stays until you delete it");
+    const auto sentence =
+        fmt::format("{} is back in its old state, but not as healthy as before: look at it.", r.instance);
+    return head(tone::bad, sentence, look) + facts(about, look);
+}
+
+std::string refused(const core::report& r, const style& look) {
+    list about{{"why", safe(r.message, look)}};
+    if (!r.snapshot.empty()) {
+        about.emplace_back("snapshot", r.snapshot + " is left over");
+        about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
+    }
+    return head(tone::bad, fmt::format("{} is as it was: the upgrade was not started.", r.instance), look) +
+           facts(about, look);
+}
+
+std::string stuck(const core::report& r, const style& look) {
+    auto text = head(tone::bad,
+                     fmt::format("{} is in an unknown state: the rollback could not be finished.", r.instance), look);
+    auto about = reasons(r, look);
+    about.emplace_back("kept", r.snapshot.empty() ? "the lock" : "the lock and the snapshot " + r.snapshot);
+    text += facts(about, look) + "  To bring the old state back by hand, in this order:\n";
+    for (const auto& command : r.manual) {
+        text += "    " + safe(command, look) + "\n";
+    }
+    return text;
+}
+
+} // namespace
+
+std::string closing_sentence(const core::report& r, const style& look) {
+    switch (r.how) {
+    case core::outcome::committed:
+        return committed(r, look);
+    case core::outcome::unchanged:
+        return head(tone::good, fmt::format("{} is unchanged: there was nothing to upgrade.", r.instance), look);
+    case core::outcome::rolled_back:
+        return rolled_back(r, look);
+    case core::outcome::rolled_back_unhealthy:
+        return rolled_back_unhealthy(r, look);
+    case core::outcome::refused:
+        return refused(r, look);
+    case core::outcome::stuck:
+        return stuck(r, look);
+    }
+    return {};
+}
+
+} // namespace belay::report

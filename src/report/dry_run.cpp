@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/dry_run.hpp"
+
+#include "core/durations.hpp"
+#include "core/next.hpp"
+#include "core/text.hpp"
+#include "report/pieces.hpp"
+#include "report/table.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace belay::report {
+
+namespace {
+
+using core::act;
+using core::format_duration;
+
+void append_phase(std::vector<std::string>& phases, const core::key& what, std::optional<core::verdict> decision) {
+    auto name = std::string(core::phase_name(what.what, decision));
+    name += what.target.empty() || what.target == "root" ? "" : " " + what.target;
+    if (phases.empty() || phases.back() != name) {
+        phases.push_back(name);
+    }
+}
+
+/// Plays the transaction against the rules: every act succeeds, but for the upgrade if it is to fail.
+std::vector<std::string> play(const core::plan& how, bool fails) {
+    core::state s;
+    core::fold(s, core::opened{how});
+    std::vector<std::string> phases;
+    for (;;) {
+        const auto step = core::next(s);
+        if (const auto* act_now = std::get_if<core::perform>(&step)) {
+            const bool now = fails && act_now->what.what == act::upgrade;
+            if (!fails || s.decision) {
+                append_phase(phases, act_now->what, s.decision);
+            }
+            core::fold(s, core::started{act_now->what, act_now->attempt, {}});
+            core::finished end;
+            end.what = act_now->what;
+            end.how = now ? core::result::failed : core::result::ok;
+            core::fold(s, end);
+        } else if (const auto* decision = std::get_if<core::decide>(&step)) {
+            core::fold(s, core::decided{decision->what});
+        } else {
+            return phases;
+        }
+    }
+}
+
+std::string disk_line(const core::disk& one, const core::plan& how) {
+    const auto where = one.path.empty() ? std::string("block volume") : one.path;
+    const bool accepted = std::ranges::find(how.uncovered, one.path) != how.uncovered.end();
+    const std::string_view covered = one.covered     ? "covered by the snapshot"
+                                     : one.read_only ? "read-only, not covered"
+                                     : accepted      ? "NOT covered, accepted with --uncovered"
+                                                     : "NOT covered: belay would refuse";
+    return fmt::format("{} ({}): {}", where, one.device, covered);
+}
+
+std::string check_table(const core::plan& how, const style& look) {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& check : how.checks) {
+        rows.push_back({"   ", safe(check.name, look), std::string(core::to_word(check.where)),
+                        check.required ? "required" : "only warns",
+                        fmt::format("within {}", format_duration(check.timeout))});
+    }
+    return table(rows, look);
+}
+
+std::string identity(const core::command_spec& command) {
+    std::string text;
+    text += command.user ? fmt::format(", user {}", *command.user) : "";
+    text += command.group ? fmt::format(", group {}", *command.group) : "";
+    text += command.cwd.empty() ? "" : ", in " + command.cwd;
+    text += command.env_names.empty() ? "" : fmt::format(", with {}", fmt::join(command.env_names, ", "));
+    text += command.interactive ? ", interactive" : "";
+    return text.empty() ? text : text.substr(2);
+}
+
+std::string limits_text(const core::plan& how) {
+    const auto& limit = how.limit;
+    const auto upgrade = limit.upgrade.count() == 0 ? "none" : format_duration(limit.upgrade);
+    return fmt::format("upgrade {}, checks pass within {}, stay good for {}, graceful stop {}", upgrade,
+                       format_duration(limit.retry_for), format_duration(limit.soak), format_duration(limit.stop));
+}
+
+} // namespace
+
+std::string dry_run_text(const core::plan& how, const core::instance_facts& found, const style& look) {
+    std::vector<std::pair<std::string, std::string>> list{
+        {"instance", fmt::format("{}, {}{}{}", how.instance, safe(found.type, look),
+                                 how.project == "default" ? "" : ", project " + safe(how.project, look),
+                                 found.running ? ", running" : ", not running")},
+        {"command", safe(core::shell_line(how.command.argv), look)},
+        {"as", safe(identity(how.command), look)},
+        {"pool", fmt::format("{} ({})", safe(found.pool, look), safe(found.driver, look))},
+    };
+    for (const auto& one : found.disks) {
+        list.emplace_back("disk", safe(disk_line(one, how), look));
+    }
+    list.emplace_back("phases", safe(fmt::format("{}", fmt::join(play(how, false), ", ")), look));
+    list.emplace_back("on failure", safe(fmt::format("{}", fmt::join(play(how, true), ", ")), look));
+    list.emplace_back("limits", limits_text(how));
+    list.emplace_back("restart", how.restart == core::restart_policy::never ? "" : core::to_word(how.restart));
+    list.emplace_back("may be lost", safe(fmt::format("{}", fmt::join(how.expect_lost, ", ")), look));
+    list.emplace_back("checks", how.checks.empty() ? "none: only that the instance runs" : "");
+    auto text = fmt::format("A dry run: nothing was changed on {}.\n{}", how.instance, facts(list, look));
+    if (!how.checks.empty()) {
+        text += fmt::format("  {}\n{}", paint("checks", tone::quiet, look), check_table(how, look));
+    }
+    return text;
+}
+
+} // namespace belay::report

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The text of --dry-run: what belay would do, and what it found.
+#pragma once
+#include "core/event.hpp"
+#include "report/style.hpp"
+
+#include <string>
+
+namespace belay::report {
+
+/// The plan of a transaction: the phases in their order as core would choose them, when all goes well and when the
+/// command fails, the checks, the limits, and what preflight found about the instance.
+std::string dry_run_text(const core::plan& how, const core::instance_facts& facts, const style& look);
+
+} // namespace belay::report

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/durations.hpp"
+#include "core/text.hpp"
+#include "report/pieces.hpp"
+#include "report/table.hpp"
+#include "report/text.hpp"
+
+#include <fmt/format.h>
+
+namespace belay::report {
+
+namespace {
+
+std::string outcome_word(const history_entry& entry) {
+    switch (entry.how) {
+    case ending::closed:
+        return std::string(core::to_word(entry.summary.how));
+    case ending::running:
+        return "running";
+    case ending::interrupted:
+        return "interrupted";
+    }
+    return {};
+}
+
+} // namespace
+
+std::string history_table(std::span<const history_entry> entries, const style& look) {
+    std::vector<std::vector<std::string>> rows;
+    rows.reserve(entries.size());
+    for (const auto& entry : entries) {
+        const auto& r = entry.summary;
+        const bool closed = entry.how == ending::closed;
+        rows.push_back({r.transaction, safe(r.instance, look), outcome_word(entry),
+                        closed ? std::string(core::to_word(r.why)) : "-", utc(r.started),
+                        closed ? core::format_seconds(r.seconds) : "-", safe(core::shell_line(r.command), look)});
+    }
+    return table(rows, look);
+}
+
+std::string history_line(const history_entry& entry, const style& look) {
+    return history_table(std::span(&entry, 1), look);
+}
+
+} // namespace belay::report

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/narrator.hpp"
+
+#include "core/durations.hpp"
+#include "core/next.hpp"
+#include "core/text.hpp"
+
+#include <fmt/format.h>
+#include <utility>
+
+namespace belay::report {
+
+namespace {
+
+using core::act;
+
+std::string listed(const std::vector<std::string>& items) {
+    constexpr std::size_t most = 6;
+    std::string text;
+    for (std::size_t i = 0; i < items.size() && i < most; ++i) {
+        text += (i == 0 ? "" : ", ") + items[i];
+    }
+    return items.size() > most ? fmt::format("{} and {} more", text, items.size() - most) : text;
+}
+
+/// The required checks of a round that are not content, by name.
+std::string discontent(const std::vector<core::judged>& round) {
+    std::vector<std::string> names;
+    for (const auto& check : round) {
+        if (!check.acceptable && check.required) {
+            names.push_back(check.name);
+        }
+    }
+    return listed(names);
+}
+
+std::string verify_detail(const core::limits& limit) {
+    const auto retry = fmt::format("the checks have {} to pass", core::format_duration(limit.retry_for));
+    return limit.soak.count() == 0
+               ? retry
+               : fmt::format("{} and must stay good for {}", retry, core::format_duration(limit.soak));
+}
+
+} // namespace
+
+std::vector<notice> narrator::see(const core::record& r) {
+    std::vector<notice> told;
+    txn_ = r.txn;
+    instance_ = r.instance;
+    std::visit([&](const auto& e) { add(e, told); }, r.what);
+    return told;
+}
+
+void narrator::add(const core::opened& e, std::vector<notice>& told) {
+    how_ = e.how;
+    decision_.reset();
+    commit_.reset();
+    repeats_.reset();
+    seconds_ = 0;
+    told.push_back(remark{remark::kind::head, fmt::format("{}  {}", instance_, txn_)});
+}
+
+void narrator::add(const core::started& e, std::vector<notice>& told) {
+    const bool repeated = std::exchange(repeats_, std::nullopt) == e.what;
+    if (repeated || (decision_ == core::verdict::commit && commit_)) {
+        return;
+    }
+    said_.clear();
+    soaks_ = false;
+    round_ = 0;
+    if (decision_ == core::verdict::commit) {
+        commit_ = phase_ended{e.what.what, "commit", 0, true, {}, {}, false};
+    }
+    const bool interactive = e.what.what == act::upgrade && how_.command.interactive;
+    told.push_back(phase_began{e.what.what, label_of(e.what), detail_of(e), interactive});
+}
+
+void narrator::add(const core::finished& e, std::vector<notice>& told) {
+    seconds_ += e.seconds;
+    if (e.how == core::result::again) {
+        auto text = core::describe(e.why);
+        const bool news = !text.empty() && text != said_;
+        told.push_back(phase_status{text.empty() ? "trying again" : text + "; trying again", news, 0});
+        said_ = std::move(text);
+        repeats_ = e.what;
+        return;
+    }
+    const bool ok = e.how == core::result::ok;
+    const auto message = ok ? std::string{} : core::describe(e.why);
+    if (commit_) {
+        commit_->seconds += seconds_;
+        commit_->ok = commit_->ok && ok;
+        commit_->message += commit_->message.empty() || message.empty() ? message : "; " + message;
+    } else {
+        const bool judged = !e.judgements.empty();
+        auto checks = judged ? e.judgements : core::judge_baseline(e.checks);
+        const bool told_by_checks = !core::acceptable(checks);
+        told.push_back(phase_ended{e.what.what, label_of(e.what), seconds_, ok,
+                                   told_by_checks ? std::string{} : message, std::move(checks), judged});
+    }
+    seconds_ = 0;
+}
+
+void narrator::add(const core::decided& e, std::vector<notice>& told) {
+    decision_ = e.what;
+    if (e.what == core::verdict::undo) {
+        told.push_back(remark{remark::kind::decision, "going back to the snapshot"});
+    }
+}
+
+void narrator::add(const core::interrupted& e, std::vector<notice>& told) {
+    told.push_back(remark{remark::kind::warning, core::describe(e.why)});
+}
+
+void narrator::add(const core::warned& e, std::vector<notice>& told) {
+    told.push_back(remark{remark::kind::warning, e.message});
+}
+
+void narrator::add(const core::resumed&, std::vector<notice>& told) {
+    commit_.reset();
+    repeats_.reset();
+    seconds_ = 0;
+    told.push_back(remark{remark::kind::head, fmt::format("{}  {} was interrupted and goes on", instance_, txn_)});
+}
+
+void narrator::add(const core::closed& e, std::vector<notice>& told) {
+    end_commit(told);
+    told.push_back(ended{e.summary});
+}
+
+/// The last round of a baseline, and a round that ends a soak, are told by the end of their phase.
+void narrator::add(const core::checked& e, std::vector<notice>& told) {
+    ++round_;
+    if (soaks_ || e.what.what == act::baseline) {
+        return;
+    }
+    const auto names = discontent(e.judgements);
+    auto text = names.empty() ? fmt::format("round {}: every required check passes", round_)
+                              : fmt::format("round {}: waiting for {}", round_, names);
+    told.push_back(phase_status{std::move(text), !names.empty() && names != said_, 0});
+    said_ = names;
+}
+
+void narrator::add(const core::soaking& e, std::vector<notice>& told) {
+    const bool first = !std::exchange(soaks_, true);
+    told.push_back(phase_status{"the checks pass and must stay good", first, e.seconds_left});
+}
+
+std::string narrator::label_of(const core::key& what) const {
+    const auto name = std::string(core::phase_name(what.what, decision_));
+    const bool several = !what.target.empty() && how_.targets.size() > 1 && !commit_;
+    return several ? name + " " + what.target : name;
+}
+
+/// Only phases that may last, and where it says something that the label does not.
+std::string narrator::detail_of(const core::started& e) const {
+    if (e.what.what == act::upgrade) {
+        return core::shell_line(how_.command.argv);
+    }
+    if (e.what.what == act::verify) {
+        return verify_detail(how_.limit);
+    }
+    if (e.what.what == act::restart) {
+        return "restarting the instance";
+    }
+    if (e.what.what == act::confirm) {
+        return fmt::format("waits for: belay confirm {}", core::shell_quote(instance_));
+    }
+    return {};
+}
+
+void narrator::end_commit(std::vector<notice>& told) {
+    if (commit_) {
+        told.push_back(*commit_);
+        commit_.reset();
+    }
+}
+
+std::string describe(const core::judged& check, bool against_baseline) {
+    std::vector<std::string> parts;
+    if (!check.summary.empty()) {
+        parts.push_back(check.summary);
+    }
+    if (against_baseline && check.final == core::health::skip && check.baseline == core::health::pass) {
+        parts.emplace_back("does not apply any more, and passed before");
+    }
+    if (!check.lost_good.empty()) {
+        parts.push_back("lost " + listed(check.lost_good));
+    }
+    if (!check.new_bad.empty()) {
+        parts.push_back("new " + listed(check.new_bad));
+    }
+    return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+} // namespace belay::report

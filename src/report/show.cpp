@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/chronicle.hpp"
+#include "core/durations.hpp"
+#include "core/lock_rule.hpp"
+#include "core/text.hpp"
+#include "report/lines.hpp"
+#include "report/pieces.hpp"
+#include "report/text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace belay::report {
+
+namespace {
+
+std::string section(std::string_view title, std::string_view body) {
+    return body.empty() ? std::string{} : fmt::format("\n{}\n{}", title, body);
+}
+
+std::string tail_lines(std::string_view raw, const style& look) {
+    output_lines lines("    ", !look.utf8);
+    std::string text;
+    lines.feed({core::output::stream::out, std::string(raw)}, text);
+    lines.finish(text);
+    return text;
+}
+
+std::string phase_lines(const core::report& r, const style& look) {
+    std::string text;
+    for (const auto& phase : r.phases) {
+        const bool only = phase.target.empty() || phase.target == "root";
+        text += "  " + phase_line(only ? phase.name : phase.name + " " + phase.target, phase.seconds, phase.ok, look);
+        text += phase.message.empty() ? "\n" : "  " + safe(phase.message, look) + "\n";
+    }
+    return text;
+}
+
+/// Those that were compared with the baseline, then those that ran only then.
+std::string report_checks(const core::report& r, const style& look) {
+    auto checks = r.checks;
+    const auto compared = [](const auto& check) { return check.final != core::health::none; };
+    const auto middle = std::ranges::stable_partition(checks, compared).begin();
+    return check_lines({checks.begin(), middle}, true, look) + check_lines({middle, checks.end()}, false, look);
+}
+
+std::string warning_lines(const core::report& r, const style& look) {
+    std::string text;
+    for (const auto& warning : r.warnings) {
+        text += fmt::format("    {} {}\n", mark(tone::warn, look), safe(warning, look));
+    }
+    return text;
+}
+
+std::string about(const core::report& r, bool closed, const style& look) {
+    const auto outcome = fmt::format("{} ({}), exit code {}", core::to_word(r.how), core::to_word(r.why), r.exit_code);
+    return facts({{"transaction", r.transaction},
+                  {"outcome", closed ? outcome : std::string{}},
+                  {"project", r.project == "default" ? std::string{} : safe(r.project, look)},
+                  {"command", safe(core::shell_line(r.command), look)},
+                  {"exit status", r.command_exit ? std::to_string(*r.command_exit) : std::string{}},
+                  {"started", utc(r.started)},
+                  {"took", closed ? core::format_seconds(r.seconds) : std::string{}},
+                  {"snapshot", r.snapshot},
+                  {"output", safe(r.log, look)},
+                  {"evidence", safe(fmt::format("{}", fmt::join(r.evidence, ", ")), look)}},
+                 look);
+}
+
+std::string body(const core::report& r, bool closed, std::string_view log_tail, const style& look) {
+    return section("Last lines of the output", tail_lines(log_tail, look)) + section("Phases", phase_lines(r, look)) +
+           section("Checks", report_checks(r, look)) + section("Warnings", warning_lines(r, look)) +
+           section("Transaction", about(r, closed, look));
+}
+
+bool reached(const core::report& r, std::string_view phase) {
+    return std::ranges::find(r.phases, phase, &core::phase::name) != r.phases.end();
+}
+
+/// What an interrupted transaction left behind, and the commands that end it.
+struct remains {
+    std::string sentence;
+    std::vector<std::string> commands;
+};
+
+remains remains_of(const core::report& r) {
+    const auto instance = core::shell_quote(r.instance);
+    const auto project = r.project == "default" ? std::string{} : " --project " + core::shell_quote(r.project);
+    const auto unlock = fmt::format("incus config unset {} {}{}", instance, core::lock_key_name, project);
+    if (reached(r, "commit")) {
+        return {"The upgrade was decided to be kept; what is left is the lock. To end it by hand:", {unlock}};
+    }
+    if (reached(r, "upgrade")) {
+        core::plan how;
+        how.instance = r.instance;
+        how.project = r.project;
+        return {"The upgrade had begun. To bring the old state back by hand, in this order:",
+                core::manual_commands(how, r.transaction)};
+    }
+    if (!reached(r, "lock")) {
+        return {"Nothing was changed.", {}};
+    }
+    remains left{"The upgrade had not begun. To clean up by hand, in this order:", {}};
+    if (reached(r, "pause")) {
+        left.commands.push_back(fmt::format("incus resume {}{}", instance, project));
+    }
+    if (!r.snapshot.empty()) {
+        left.commands.push_back(fmt::format("incus snapshot delete {} {}{}", instance, r.snapshot, project));
+    }
+    left.commands.push_back(unlock);
+    return left;
+}
+
+std::string_view last_phase(const core::report& r) {
+    return r.phases.empty() ? std::string_view("preflight") : std::string_view(r.phases.back().name);
+}
+
+} // namespace
+
+std::string show(const core::report& r, std::string_view log_tail, const style& look) {
+    return closing_sentence(r, look) + body(r, true, log_tail, look);
+}
+
+std::string show_open(const core::report& so_far, ending how, std::string_view log_tail, const style& look) {
+    if (how == ending::running) {
+        return fmt::format("{} {} is in a transaction that runs now, in {}.\n", mark(tone::plain, look),
+                           so_far.instance, last_phase(so_far)) +
+               body(so_far, false, log_tail, look);
+    }
+    const auto left = remains_of(so_far);
+    auto text = fmt::format("{} The transaction on {} was interrupted in {} and has no outcome.\n  {}\n",
+                            mark(tone::warn, look), so_far.instance, last_phase(so_far), left.sentence);
+    for (const auto& command : left.commands) {
+        text += "    " + safe(command, look) + "\n";
+    }
+    return text + body(so_far, false, log_tail, look);
+}
+
+} // namespace belay::report

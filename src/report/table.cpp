@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/table.hpp"
+
+#include "report/width.hpp"
+
+#include <algorithm>
+
+namespace belay::report {
+
+namespace {
+
+constexpr std::size_t narrowest = 12;
+
+std::vector<std::size_t> widths_of(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        widths.resize(std::max(widths.size(), row.size()));
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            widths[i] = std::max(widths[i], display_width(row[i]));
+        }
+    }
+    return widths;
+}
+
+} // namespace
+
+std::string table(const std::vector<std::vector<std::string>>& rows, const style& look) {
+    const auto widths = widths_of(rows);
+    std::string text;
+    for (const auto& row : rows) {
+        std::string line;
+        std::size_t used = 0;
+        for (std::size_t i = 0; i + 1 < row.size(); ++i) {
+            line += pad(row[i], widths[i]) + "  ";
+            used += widths[i] + 2;
+        }
+        if (!row.empty()) {
+            const auto room =
+                look.width ? std::max(narrowest, *look.width - std::min(*look.width, used)) : row.back().size();
+            line += fit(row.back(), room, look.utf8);
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        text += line + "\n";
+    }
+    return text;
+}
+
+} // namespace belay::report

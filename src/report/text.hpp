@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Texts about transactions that have ended, or stopped half-way: the last sentence of a run, history and show. Every
+// text ends with a newline. Words of the instance in them are made safe.
+#pragma once
+#include "core/report.hpp"
+#include "report/style.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace belay::report {
+
+/// The end of a run: in which state the instance is, why, what became of the snapshot, and the commands that undo the
+/// upgrade, give the space back or end a stuck transaction, each one ready to paste.
+std::string closing_sentence(const core::report& r, const style& look);
+
+/// Whether a transaction has an outcome. `running`: its process lives; `interrupted`: it is gone.
+enum class ending { closed, running, interrupted };
+
+/// A line of the history.
+struct history_entry {
+    core::report summary;
+    ending how{ending::closed}; ///< unless closed, the outcome in the summary means nothing
+};
+
+/// One line per transaction, in their order, columns aligned, without a head: transaction, instance, outcome, reason,
+/// started, seconds, command. The command is cut when the style has a width.
+std::string history_table(std::span<const history_entry> entries, const style& look);
+
+/// The same for one.
+std::string history_line(const history_entry& entry, const style& look);
+
+/// One transaction whole: its outcome and why, the last lines of the command's output (raw; as many as are given), then
+/// phases, checks, warnings and files.
+std::string show(const core::report& r, std::string_view log_tail, const style& look);
+
+/// One that has no outcome: what it did so far and, unless it runs, the commands that end it by hand. `so_far` is
+/// chronicle::summary of the journal as it is; its outcome means nothing.
+std::string show_open(const core::report& so_far, ending how, std::string_view log_tail, const style& look);
+
+} // namespace belay::report

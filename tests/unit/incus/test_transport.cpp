@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fakes/http_server.hpp"
+#include "incus/socket.hpp"
+#include "incus/transport.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <set>
+
+using namespace belay;
+using namespace std::chrono_literals;
+using core::reason;
+using fakes::http_reply;
+using fakes::http_request;
+using fakes::http_server;
+using incus::transport;
+
+namespace {
+
+std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+}
+
+} // namespace
+
+TEST_CASE("a request arrives as it was meant and its answer comes back", "[incus]") {
+    http_server server([](const http_request& r) {
+        return http_reply{.status = 412, .body = r.method + " " + r.path + " " + r.body, .etag = "\"abc\""};
+    });
+    transport t(server.socket());
+    const auto r = t.send({"PATCH", "/1.0/x?project=a%20b", R"({"k":"v"})", "\"old\""}, 5s);
+    REQUIRE(r);
+    CHECK(r->status == 412);
+    CHECK(r->etag == "\"abc\"");
+    CHECK(r->body == R"(PATCH /1.0/x?project=a%20b {"k":"v"})");
+    CHECK(server.seen().at(0).headers.at("if-match") == "\"old\"");
+    CHECK_FALSE(server.seen().at(0).headers.contains("expect"));
+}
+
+TEST_CASE("one connection serves many requests", "[incus]") {
+    http_server server([](const http_request&) { return http_reply{.body = "{}"}; });
+    transport t(server.socket());
+    for (int i = 0; i < 20; ++i) {
+        REQUIRE(t.send({"GET", "/"}, 5s));
+    }
+    CHECK(server.connections() == 1);
+}
+
+TEST_CASE("a proxy in the environment is not for the socket", "[incus]") {
+    ::setenv("http_proxy", "http://127.0.0.1:1", 1);
+    http_server server([](const http_request&) { return http_reply{.body = "{}"}; });
+    transport t(server.socket());
+    CHECK(t.send({"GET", "/"}, 5s));
+    ::unsetenv("http_proxy");
+}
+
+TEST_CASE("no socket, and a socket where nobody listens, are a daemon that is away", "[incus]") {
+    transport nowhere("/tmp/there-is-no-such/unix.socket");
+    const auto none = nowhere.send({"GET", "/"}, 5s);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == reason::no_daemon);
+    CHECK(none.error().transient);
+    CHECK(none.error().message.find("/tmp/there-is-no-such/unix.socket") != std::string::npos);
+    CHECK(none.error().cause == "No such file or directory");
+
+    http_server server([](const http_request&) { return http_reply{}; });
+    server.stop();
+    transport refused(server.socket());
+    const auto dead = refused.send({"GET", "/"}, 5s);
+    REQUIRE_FALSE(dead);
+    CHECK(dead.error().code == reason::no_daemon);
+    CHECK(dead.error().cause == "Connection refused");
+}
+
+TEST_CASE("a socket that is not ours to use is a matter of permission", "[incus]") {
+    http_server server([](const http_request&) { return http_reply{}; });
+    std::filesystem::permissions(server.socket(), std::filesystem::perms::none);
+    const auto was = ::geteuid();
+    const auto folder = std::filesystem::path(server.socket()).parent_path();
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all | std::filesystem::perms::others_all);
+    if (was == 0) {
+        REQUIRE(::seteuid(65534) == 0);
+    }
+    transport t(server.socket());
+    const auto r = t.send({"GET", "/"}, 5s);
+    if (was == 0) {
+        REQUIRE(::seteuid(0) == 0);
+    }
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == reason::no_permission);
+    CHECK_FALSE(r.error().transient);
+    CHECK(r.error().message.find("incus-admin") != std::string::npos);
+}
+
+TEST_CASE("a connection that is cut in the middle of an answer is a lost daemon", "[incus]") {
+    http_server server([](const http_request&) { return http_reply{.body = std::string(1000, 'x'), .cut = true}; });
+    transport t(server.socket());
+    const auto r = t.send({"GET", "/"}, 5s);
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == reason::no_daemon);
+    CHECK(r.error().transient);
+}
+
+TEST_CASE("the connection is made anew after the daemon came back", "[incus]") {
+    http_server server([](const http_request&) { return http_reply{.body = "{}"}; });
+    transport t(server.socket());
+    REQUIRE(t.send({"GET", "/"}, 5s));
+    server.stop();
+    CHECK_FALSE(t.send({"GET", "/"}, 5s));
+    server.restart();
+    CHECK(t.send({"GET", "/"}, 5s));
+}
+
+TEST_CASE("a slow answer ends at the limit, and does not come back as the next one", "[incus]") {
+    std::atomic<int> count{0};
+    http_server server([&](const http_request&) {
+        return ++count == 1 ? http_reply{.body = "late", .delay = 2s} : http_reply{.body = "right"};
+    });
+    transport t(server.socket());
+    const auto begin = std::chrono::steady_clock::now();
+    const auto r = t.send({"GET", "/"}, 100ms);
+    REQUIRE_FALSE(r);
+    CHECK(since(begin) >= 100ms);
+    CHECK(since(begin) < 400ms);
+    CHECK(r.error().code == reason::no_daemon);
+    CHECK(r.error().transient);
+    CHECK(t.send({"GET", "/"}, 5s)->body == "right");
+}
+
+TEST_CASE("a stop request wakes a waiting request at once", "[incus]") {
+    http_server server([](const http_request&) { return http_reply{.body = "{}", .delay = 5s}; });
+    transport t(server.socket());
+    std::stop_source source;
+    std::chrono::steady_clock::time_point asked;
+    std::jthread other([&] {
+        std::this_thread::sleep_for(100ms);
+        asked = std::chrono::steady_clock::now();
+        source.request_stop();
+    });
+    const auto r = t.send({"GET", "/"}, 10s, source.get_token());
+    CHECK(since(asked) < 50ms);
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == reason::interrupted);
+}
+
+TEST_CASE("an answer without end is not read without end", "[incus]") {
+    http_server server(
+        [](const http_request&) { return http_reply{.body = std::string(transport::longest_body + 1, 'x')}; });
+    transport t(server.socket());
+    const auto r = t.send({"GET", "/"}, 30s);
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == reason::no_daemon);
+    CHECK_FALSE(r.error().transient);
+}
+
+TEST_CASE("names are escaped for paths", "[incus]") {
+    CHECK(incus::escape("web-1_a.b~") == "web-1_a.b~");
+    CHECK(incus::escape("a/b?c&d e\xc3\xa9") == "a%2Fb%3Fc%26d%20e%C3%A9");
+}
+
+TEST_CASE("the socket is found as the incus client finds it", "[incus]") {
+    std::map<std::string, std::string> variables;
+    std::set<std::string> there;
+    std::set<std::string> writable;
+    const incus::socket_surroundings world{.variable = [&](const char* name) { return variables[name]; },
+                                           .exists = [&](const std::string& p) { return there.contains(p); },
+                                           .writable = [&](const std::string& p) { return writable.contains(p); }};
+    const auto none = incus::find_socket(world);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == reason::no_daemon);
+    CHECK(none.error().message.find("/var/lib/incus/unix.socket") != std::string::npos);
+    CHECK(none.error().message.find("/run/incus/unix.socket") != std::string::npos);
+
+    there = {"/run/incus/unix.socket"};
+    CHECK(*incus::find_socket(world) == "/run/incus/unix.socket");
+    there.insert("/var/lib/incus/unix.socket");
+    CHECK(*incus::find_socket(world) == "/var/lib/incus/unix.socket");
+    there.insert("/var/lib/incus/unix.socket.user");
+    writable = {"/var/lib/incus/unix.socket.user"};
+    CHECK(*incus::find_socket(world) == "/var/lib/incus/unix.socket.user");
+    variables["INCUS_DIR"] = "/d";
+    CHECK(*incus::find_socket(world) == "/d/unix.socket");
+    variables["INCUS_SOCKET"] = "/s";
+    CHECK(*incus::find_socket(world) == "/s");
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/plain.hpp"
+
+#include "captured.hpp"
+#include "fakes/event_stream.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace belay;
+
+namespace {
+
+std::string played(void (fakes::event_stream::*story)()) {
+    const test::captured file;
+    report::plain view(file.fd(), {});
+    fakes::event_stream events([&](const auto& r) { view.on(r); });
+    (events.*story)();
+    return file.text();
+}
+
+} // namespace
+
+TEST_CASE("a good upgrade in plain lines", "[report]") {
+    CHECK(played(&fakes::event_stream::good) == R"(belay: web1  20260501t120000z-ab12
+web1: preflight ok (0.03s)
+web1: lock ok (0.01s)
+web1: baseline ok (0.41s), 3 checks: 2 pass, 1 skipped
+web1: snapshot ok (0.03s)
+web1: upgrade begins: apt-get -y dist-upgrade
+    Reading package lists...
+    Setting up pdns-server
+web1: upgrade ok (41.2s)
+web1: verify begins: the checks have 1m to pass and must stay good for 10s
+web1: the checks pass and must stay good for 10s
+web1: verify ok (10.5s)
+web1: check listening: pass, 2 ports
+web1: check services: pass, 12 units run
+web1: check packages: skipped, no package database
+web1: commit ok (0.01s)
+web1 is upgraded and kept: every required check passes (57.6s).
+  snapshot  belay-20260501t120000z-ab12 stays until you delete it
+  to undo   incus stop web1 && incus snapshot restore web1 belay-20260501t120000z-ab12 && incus start web1
+  to free   incus snapshot delete web1 belay-20260501t120000z-ab12
+)");
+}
+
+TEST_CASE("a command that fails in plain lines", "[report]") {
+    CHECK(played(&fakes::event_stream::bad_command) == R"(belay: web1  20260501t120000z-ab12
+web1: preflight ok (0.03s)
+web1: lock ok (0.01s)
+web1: baseline ok (0.41s), 3 checks: 2 pass, 1 skipped
+web1: snapshot ok (0.03s)
+web1: upgrade begins: apt-get -y dist-upgrade
+    Reading package lists...
+    E: Unable to locate package
+web1: upgrade FAILED (12.3s): the command exited with 100
+web1: going back to the snapshot
+web1: stop ok (1.20s)
+web1: restore begins
+web1: restore ok (0.20s)
+web1: start ok (0.90s)
+web1: reverify ok (2.50s)
+web1: check listening: pass, 2 ports
+web1: check services: pass, 12 units run
+web1: check packages: skipped, no package database
+web1: discard ok (0.05s)
+web1: unlock ok (0.01s)
+web1 is back in its old state, running and as healthy as before.
+  why       the command exited with 100
+  down for  2.30s
+  output    /var/lib/belay/transactions/20260501t120000z-ab12/upgrade.log
+)");
+}
+
+TEST_CASE("a check that fails in plain lines", "[report]") {
+    CHECK(played(&fakes::event_stream::bad_check) == R"(belay: web1  20260501t120000z-ab12
+web1: preflight ok (0.03s)
+web1: lock ok (0.01s)
+web1: baseline ok (0.41s), 3 checks: 2 pass, 1 skipped
+web1: snapshot ok (0.03s)
+web1: upgrade begins: apt-get -y dist-upgrade
+web1: upgrade ok (41.2s)
+web1: verify begins: the checks have 1m to pass and must stay good for 10s
+web1: round 1: waiting for listening
+web1: verify FAILED (60.1s)
+web1: check listening: fail, 1 port; lost tcp/53 any
+web1: check services: pass, 12 units run
+web1: check packages: skipped, no package database
+web1: going back to the snapshot
+web1: stop ok (1.20s)
+web1: restore begins
+web1: restore ok (0.20s)
+web1: start ok (0.90s)
+web1: reverify ok (2.50s)
+web1: check listening: pass, 2 ports
+web1: check services: pass, 12 units run
+web1: check packages: skipped, no package database
+web1: discard ok (0.05s)
+web1: unlock ok (0.01s)
+web1 is back in its old state, running and as healthy as before.
+  why       check listening: lost tcp/53 any. If the loss is intended, run again with --expect-lost 'tcp/53 any'
+  down for  2.30s
+  output    /var/lib/belay/transactions/20260501t120000z-ab12/upgrade.log
+)");
+}
+
+TEST_CASE("a stuck rollback in plain lines", "[report]") {
+    CHECK(played(&fakes::event_stream::stuck) == R"(belay: web1  20260501t120000z-ab12
+web1: preflight ok (0.03s)
+web1: lock ok (0.01s)
+web1: baseline ok (0.41s), 3 checks: 2 pass, 1 skipped
+web1: snapshot ok (0.03s)
+web1: upgrade begins: apt-get -y dist-upgrade
+web1: upgrade FAILED (12.3s): the command exited with 100
+web1: going back to the snapshot
+web1: stop ok (1.20s)
+web1: restore begins
+web1: the restore of web1 failed: dataset is busy; trying again
+web1: restore FAILED (30.0s): the restore of web1 failed: dataset is busy
+web1 is in an unknown state: the rollback could not be finished.
+  why     the command exited with 100; then the restore of web1 failed: dataset is busy
+  output  /var/lib/belay/transactions/20260501t120000z-ab12/upgrade.log
+  kept    the lock and the snapshot belay-20260501t120000z-ab12
+  To bring the old state back by hand, in this order:
+    incus stop --force web1
+    incus snapshot restore web1 belay-20260501t120000z-ab12
+    incus config unset web1 user.belay.transaction
+    incus start web1
+)");
+}
