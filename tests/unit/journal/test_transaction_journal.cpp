@@ -141,27 +141,52 @@ TEST_CASE("a file that may not grow is an error, not a signal's business", "[jou
     CHECK(s.records().size() == 1);
 }
 
+namespace {
+
+/// A file system of 64 KiB, for as long as it lives.
+class small_file_system {
+public:
+    small_file_system()
+        : mounted_(::getuid() == 0 && ::mount("tmpfs", place_.path().c_str(), "tmpfs", 0, "size=64k,mode=700") == 0) {}
+
+    small_file_system(const small_file_system&) = delete;
+    small_file_system& operator=(const small_file_system&) = delete;
+
+    ~small_file_system() {
+        if (mounted_) {
+            ::umount2(place_.path().c_str(), MNT_DETACH);
+        }
+    }
+
+    bool mounted() const { return mounted_; }
+
+    const fs::path& path() const { return place_.path(); }
+
+private:
+    temporary_directory place_;
+    bool mounted_;
+};
+
+} // namespace
+
 TEST_CASE("a really full file system leaves whole records", "[journal]") {
-    const temporary_directory place;
-    if (::getuid() != 0 || ::mount("tmpfs", place.path().c_str(), "tmpfs", 0, "size=64k,mode=700") != 0) {
+    const small_file_system small;
+    if (!small.mounted()) {
         SKIP("needs root and a mount");
     }
-    {
-        const auto store = open_store(place.path() / "state");
-        auto journal = *store.create_transaction(txn);
-        std::uint64_t done = 0;
-        core::expected<void> last;
-        while ((last = journal->append(record_of(done + 1, core::warned{std::string(1000, 'x')})))) {
-            ++done;
-        }
-        CHECK(last.error().cause == "No space left on device");
-        const auto contents = journal::read_journal(journal->files().journal);
-        REQUIRE(contents);
-        CHECK_FALSE(contents->torn);
-        CHECK(contents->records.size() == done);
-        CHECK_FALSE(journal->log(std::string(100'000, 'x')));
+    const auto store = open_store(small.path() / "state");
+    auto journal = *store.create_transaction(txn);
+    std::uint64_t done = 0;
+    core::expected<void> last;
+    while ((last = journal->append(record_of(done + 1, core::warned{std::string(1000, 'x')})))) {
+        ++done;
     }
-    CHECK(::umount(place.path().c_str()) == 0);
+    CHECK(last.error().cause == "No space left on device");
+    const auto contents = journal::read_journal(journal->files().journal);
+    REQUIRE(contents);
+    CHECK_FALSE(contents->torn);
+    CHECK(contents->records.size() == done);
+    CHECK_FALSE(journal->log(std::string(100'000, 'x')));
 }
 
 TEST_CASE("an interrupted journal is gone on with, without what was torn", "[journal]") {

@@ -202,6 +202,15 @@ TEST_CASE("what the instance says cannot move the cursor", "[report]") {
     CHECK(s.screen.text().find("  text") != std::string::npos); // the screen throws on any other sequence
 }
 
+TEST_CASE("a line of the log stands above the status", "[report]") {
+    stage s(80);
+    s.events.up_to_upgrade();
+    s.events.begin(act::upgrade);
+    s.view.say("[warning] something\n");
+    s.draw();
+    CHECK(s.screen.row(s.screen.height() - 2) == "[warning] something");
+}
+
 TEST_CASE("a frame of which nothing has changed is empty", "[report]") {
     stage s(80);
     s.events.up_to_upgrade();
