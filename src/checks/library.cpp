@@ -275,7 +275,7 @@ core::expected<core::check_spec> library::resolve(const std::string& text, bool 
     spec.name = found.name;
     spec.args.assign(words.begin() + 1, words.end());
     if (!spec.args.empty()) {
-        spec.name += " " + core::printable(core::shell_line(spec.args));
+        spec.name += fmt::format(" {}", core::printable(core::shell_line(spec.args)));
     }
     std::error_code ignored;
     spec.file = fs::absolute(found.file, ignored).string();

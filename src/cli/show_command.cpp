@@ -2,6 +2,7 @@
 // belay show: one transaction whole.
 #include "cli/commands.hpp"
 #include "cli/past.hpp"
+#include "journal/upgrade_log.hpp"
 #include "report/text.hpp"
 
 #include <algorithm>
@@ -71,7 +72,8 @@ int show_command(const show_options& options) {
         return 0;
     }
     const auto look = report::style_of(STDOUT_FILENO);
-    const auto tail = tail_of(journal::files_of(*state, *txn).log);
+    const auto pieces = journal::log_files(journal::files_of(*state, *txn).log);
+    const auto tail = pieces.empty() ? std::string{} : tail_of(pieces.back());
     print(past->how == report::ending::closed ? report::show(past->summary, tail, look)
                                               : report::show_open(past->summary, past->how, tail, look));
     return 0;

@@ -29,6 +29,7 @@ void prepare_signals() {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGHUP, SIG_IGN);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
 }
 
 signal_inbox::signal_inbox() {

@@ -9,7 +9,8 @@
 
 namespace belay::cli {
 
-/// Blocks SIGINT and SIGTERM for the calling thread and every thread it starts later, ignores SIGHUP and SIGPIPE. To be
+/// Blocks SIGINT and SIGTERM for the calling thread and every thread it starts later, ignores SIGHUP, SIGPIPE
+/// and SIGXFSZ (a write beyond a limit is an error then, not the end). To be
 /// called before there is a second thread.
 void prepare_signals();
 

@@ -173,6 +173,7 @@ void fields(auto& f, like<core::finished> auto& x) {
     f.maybe("checks", x.checks);
     f.maybe("judgements", x.judgements);
     f.maybe("command", x.command);
+    f.maybe("down_seconds", x.down_seconds);
     f.maybe("previous", x.previous);
 }
 

@@ -82,10 +82,19 @@ void chronicle::end_phase(const core::finished& e) {
     if (e.what.what == act::baseline) {
         checks_ = judge_baseline(e.checks);
     }
-    checks_ = merged(std::move(checks_), e.judgements);
+    take_judgements(e);
     if (exit_is_known(e)) {
         command_exit_ = e.command->exit_code;
     }
+}
+
+/// After a rollback a report shows what was wrong with the upgrade, unless the old state has something wrong too.
+void chronicle::take_judgements(const core::finished& e) {
+    if (e.what.what == act::reverify && verified_ && e.how == result::ok) {
+        return;
+    }
+    verified_ = verified_ || e.what.what == act::verify;
+    checks_ = merged(std::move(checks_), e.judgements);
 }
 
 void chronicle::take_snapshots(const core::finished& e) {
@@ -99,9 +108,7 @@ void chronicle::take_downtime(const record& r, const core::finished& e) {
         downtime_ += r.boottime - *stopped_at_;
         stopped_at_.reset();
     }
-    if (e.what.what == act::restart) {
-        downtime_ += e.seconds;
-    }
+    downtime_ += e.down_seconds.value_or(0);
 }
 
 std::string chronicle::message(outcome how) const {

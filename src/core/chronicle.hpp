@@ -21,6 +21,7 @@ public:
 private:
     void begin_phase(const record& r, const core::started& e);
     void end_phase(const core::finished& e);
+    void take_judgements(const core::finished& e);
     void take_snapshots(const core::finished& e);
     void take_downtime(const record& r, const core::finished& e);
     std::string message(outcome how) const;
@@ -35,6 +36,7 @@ private:
     std::vector<judged> checks_;
     std::vector<std::string> warnings_;
     std::optional<int> command_exit_;
+    bool verified_{false};
     bool ran_command_{false};
     bool snapshot_exists_{false};
     std::optional<double> stopped_at_;

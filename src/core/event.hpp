@@ -86,6 +86,7 @@ struct finished {
     std::vector<reading> checks{};          ///< baseline, verify, reverify: the last round
     std::vector<judged> judgements{};       ///< verify, reverify: the last round against the baseline
     std::optional<command_end> command{};   ///< upgrade
+    std::optional<double> down_seconds{};   ///< restart: how long the instance was down; absent when it was not needed
     std::optional<std::string> previous{};  ///< schedule-off: the old local value, absent when there was none
 };
 

@@ -7,6 +7,7 @@
 #define BOOST_PROCESS_USE_STD_FS
 #define BOOST_PROCESS_V2_DISABLE_NOTIFY_FORK
 #include "process/child.hpp"
+#include "process/program.hpp"
 #include "process/terminal.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -32,7 +33,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -146,62 +146,6 @@ private:
     sigset_t before_{};
 };
 
-/// The environment of the child: belay's own, with what the command sets on top.
-std::vector<std::string> environment_of(const command& what) {
-    std::vector<std::string> all;
-    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
-        const std::string_view text(*entry);
-        const auto name = text.substr(0, text.find('='));
-        const bool replaced = std::ranges::any_of(what.env, [&](const auto& set) { return set.first == name; });
-        if (!replaced) {
-            all.emplace_back(text);
-        }
-    }
-    for (const auto& [name, value] : what.env) {
-        all.push_back(name + "=" + value);
-    }
-    return all;
-}
-
-std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
-    std::vector<const char*> pointers;
-    for (const auto& text : texts) {
-        pointers.push_back(text.c_str());
-    }
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
-/// The file that a name means, found as execvp(3) does, in the PATH that the child gets.
-core::expected<std::string> find_program(const command& what, const std::vector<std::string>& environment) {
-    const std::string& name = what.argv.front();
-    if (name.find('/') != std::string::npos) {
-        return name;
-    }
-    std::string_view path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    for (const auto& entry : environment) {
-        if (entry.starts_with("PATH=")) {
-            path = std::string_view(entry).substr(5);
-        }
-    }
-    for (;;) {
-        const auto end = std::min(path.find(':'), path.size());
-        const std::string folder(end == 0 ? "." : path.substr(0, end));
-        const std::string file = folder + "/" + name;
-
-        struct stat status {};
-
-        if (::stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(file.c_str(), X_OK) == 0) {
-            return file;
-        }
-        if (end == path.size()) {
-            return core::failure(core::reason::io_error,
-                                 "cannot start " + name + ": there is no such program in PATH; install it");
-        }
-        path.remove_prefix(end + 1);
-    }
-}
-
 core::expected<void> check(const command& what) {
     if (what.argv.empty() || what.argv.front().empty()) {
         return core::failure(core::reason::io_error, "cannot start a program without a name");
@@ -215,6 +159,15 @@ core::expected<void> check(const command& what) {
         return std::unexpected(io_failure(what, EINVAL));
     }
     return {};
+}
+
+std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
+    std::vector<const char*> pointers;
+    for (const auto& text : texts) {
+        pointers.push_back(text.c_str());
+    }
+    pointers.push_back(nullptr);
+    return pointers;
 }
 
 /// What happens in the child between fork and exec. Only async-signal-safe calls.
@@ -312,7 +265,7 @@ core::expected<child> launch(const command& what, const child_setup& setup) {
     const auto environment = environment_of(what);
     const auto env = pointers_to(environment);
     auto argv = pointers_to(what.argv);
-    BELAY_TRY(const std::string, program, find_program(what, environment));
+    BELAY_TRY(const std::string, program, find_program(what.argv.front(), environment));
 
     asio::io_context unused; // the launcher wants one for a handle that is not needed
     bp::posix::default_launcher launcher;

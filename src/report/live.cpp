@@ -133,7 +133,8 @@ void live::tell(const ended& n, milliseconds) {
 }
 
 void live::say(std::string_view line) {
-    pending_ += safe(line, look_) + "\n";
+    const auto end = line.find_last_not_of("\r\n");
+    pending_ += safe(line.substr(0, end == std::string_view::npos ? 0 : end + 1), look_) + "\n";
 }
 
 void live::drop_waiting() {

@@ -15,6 +15,9 @@ namespace {
 /// One request that reads, or changes a key: the daemon needs milliseconds, unless it is in trouble.
 constexpr core::milliseconds request_limit{30'000};
 
+/// How long the status of an instance that goes down may lag behind.
+constexpr core::milliseconds going_down_limit{5'000};
+
 /// How often a lost compare-and-swap is tried again: each loss means that somebody else changed the configuration.
 constexpr int swap_attempts = 20;
 
@@ -159,14 +162,34 @@ core::finished transaction::ended_command(const ports::guest_exit& end, std::uin
     return f;
 }
 
+/// Whether the instance stopped, or restarted, since it was examined. An instance that goes down ends its programs with
+/// 137 (a container) or 129 (a virtual machine) some time before its status says so: then it must prove that it runs.
+core::expected<bool> transaction::went_down(int exit_code) {
+    const bool suspicious = exit_code == 137 || exit_code == 129;
+    const auto give_up = world_.clock.monotonic() + going_down_limit;
+    for (;;) {
+        BELAY_TRY(const auto, now, world_.host.examine(request_limit));
+        if (!now.facts.running || now.facts.last_used_at != examined_.facts.last_used_at) {
+            return true;
+        }
+        if (!suspicious || world_.host.prove_running(request_limit)) {
+            return false;
+        }
+        if (world_.clock.monotonic() >= give_up) {
+            return true; // nothing can be run in it any more
+        }
+        world_.inbox.wait(core::milliseconds{50}, {});
+    }
+}
+
 /// A number from `incus exec` may be the command's or the client's own: what is true is asked of the daemon.
 core::error transaction::why_command_failed(int exit_code) {
-    const auto now = world_.host.examine(request_limit);
-    if (!now) {
+    const auto down = went_down(exit_code);
+    if (!down) {
         return {core::reason::daemon_lost, "the daemon was lost while the command ran, and with it the exit status",
-                core::describe(now.error())};
+                core::describe(down.error())};
     }
-    if (!now->facts.running || now->facts.last_used_at != examined_.facts.last_used_at) {
+    if (*down) {
         return {core::reason::instance_went_down,
                 fmt::format("instance {} went down while the command ran", plan().instance)};
     }
@@ -202,6 +225,7 @@ core::finished transaction::restart() {
             return {};
         }
     }
+    const auto begin = world_.clock.boottime();
     auto done = world_.host.stop(plan().limit.stop, plan().limit.operation);
     if (done) {
         done = world_.host.start(plan().limit.operation);
@@ -211,7 +235,9 @@ core::finished transaction::restart() {
                        fmt::format("instance {} did not come back from the restart", plan().instance),
                        core::describe(done.error())});
     }
-    return {};
+    core::finished f;
+    f.down_seconds = world_.clock.boottime() - begin;
+    return f;
 }
 
 } // namespace belay::run

@@ -86,16 +86,23 @@ bool transaction::emit(core::event what) {
         chronicle_.see(r);
         world_.listener.on(r);
     }
-    const bool undecided = !state().decision && !state().end;
-    if (!written && undecided && !interruption_noticed_) {
-        interruption_noticed_ = true;
-        emit(core::interrupted{written.error()});
-    } else if (!written && !std::holds_alternative<core::interrupted>(r.what)) {
-        const auto warning = recorded(core::warned{core::describe(written.error())});
-        chronicle_.see(warning);
-        world_.listener.on(warning);
+    if (!written) {
+        notice_lost_record(written.error());
     }
     return counts;
+}
+
+/// The first record that is lost ends what is undecided; after the decision it is worth one warning.
+void transaction::notice_lost_record(const core::error& why) {
+    if (std::exchange(record_lost_, true)) {
+        return;
+    }
+    if (!state().decision && !state().end && !interruption_noticed_) {
+        interruption_noticed_ = true;
+        emit(core::interrupted{why});
+    } else {
+        emit(core::warned{core::describe(why)});
+    }
 }
 
 core::finished transaction::attempt(const core::perform& what) {

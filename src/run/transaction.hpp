@@ -54,6 +54,7 @@ private:
     void take(const core::close& what);
     void take(const core::nothing&) {}
     bool emit(core::event what);
+    void notice_lost_record(const core::error& why);
     void show(core::event what);
     core::record recorded(core::event what);
     core::finished attempt(const core::perform& what);
@@ -66,6 +67,7 @@ private:
     core::finished restart();
     core::finished ended_command(const ports::guest_exit& end, std::uint64_t bytes);
     core::error why_command_failed(int exit_code);
+    core::expected<bool> went_down(int exit_code);
     core::expected<bool> restart_needed();
     core::expected<void> examine();
     core::expected<bool> swap_lock();
@@ -103,6 +105,7 @@ private:
     core::report report_;
     std::uint64_t seq_{0};
     bool interruption_noticed_{false};
+    bool record_lost_{false};
     bool log_failed_{false};
     ports::examined examined_;
     std::unique_ptr<ports::held_lock> held_;

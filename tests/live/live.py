@@ -19,7 +19,8 @@ import tempfile
 import time
 import unittest
 
-_PRIVATE_INCUS = pathlib.Path(__file__).resolve().parent.parent / "support" / "private-incus"
+_ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+_PRIVATE_INCUS = _ROOT / "tests" / "support" / "private-incus"
 _numbers = itertools.count(1)
 
 
@@ -64,9 +65,22 @@ def report(command, *args, **options):
     """Runs `belay COMMAND --format json ARGS`: its exit code and its report."""
     done = belay(command, "--format", "json", *args, **options)
     try:
-        return done.returncode, json.loads(done.stdout)
+        document = json.loads(done.stdout)
     except ValueError as error:
         raise AssertionError(f"no report ({error}), exit code {done.returncode}\n{done.stdout}\n{done.stderr}") from None
+    schema().validate(document)
+    return done.returncode, document
+
+
+@functools.cache
+def schema():
+    """What every report of a test is validated against: the schema as it is installed."""
+    import jsonschema
+
+    with open(_ROOT / "src" / "report" / "report.schema.json") as file:
+        text = json.load(file)
+    jsonschema.Draft202012Validator.check_schema(text)
+    return jsonschema.Draft202012Validator(text)
 
 
 @functools.cache

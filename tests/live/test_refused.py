@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input: a clear sentence that names the thing, the right exit code, and nothing touched."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -92,7 +93,7 @@ class Refused(Web):
         self.usage("run", "-i", "web1", "--", "true", says="terminal")
         self.usage("run", "--soak", "10", "web1", "--", "true", says="'10' is not a duration")
         self.usage("run", "--nosuch", "web1", "--", "true", says="--nosuch")
-        self.usage("show", "nosuch", says="nosuch")
+        self.usage("show", "never-seen", says="never-seen")
 
     def test_checks_that_misbehave_at_the_baseline(self):
         name = self.web("btrfs")
@@ -123,9 +124,7 @@ class Refused(Web):
 
     def test_a_second_belay_names_the_first_ones_transaction(self):
         name = self.web("btrfs")
-        first = subprocess.Popen([os.environ["BELAY"], "run", *QUICK, "--format", "json", name, "--", "sh", "-c",
-                                  "touch /begun; until [ -e /go ]; do sleep 0.1; done"],
-                                 env=os.environ | {"BELAY_STATE_DIR": live.state_dir()}, stdout=subprocess.PIPE, text=True)
+        first = self.begin(name, "touch /begun; until [ -e /go ]; do sleep 0.1; done")
         try:
             live.wait_until(lambda: (live.rootfs(name) / "begun").exists(), 20, "the first one runs its command")
             key = self.lock(name)
@@ -162,16 +161,18 @@ class Refused(Web):
         self.assertFalse((live.rootfs(name) / "begun").exists())
         self.assert_clean(name)
 
-    def test_a_state_directory_that_fills_up_in_the_upgrade_undoes_it(self):
+    def test_a_journal_that_cannot_be_written_any_more_undoes_the_upgrade(self):
         name = self.web("btrfs")
-        with tempfile.TemporaryDirectory() as folder:
-            live.run("mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", folder, check=True)
-            try:
-                code, report = live.report("run", *QUICK, "--state-dir", folder, name, "--",
-                                           "sh", "-c", "echo 'version 2' >/var/www/index.html; yes | head -c 1000000")
-                self.assertEqual((code, report["reason"]), (1, "io-error"), report["message"])
-            finally:
-                live.run("umount", folder, check=True)
+        with tempfile.TemporaryDirectory() as state:
+            run = self.begin(name, "echo 'version 2' >/var/www/index.html; touch /begun; until [ -e /go ]; do sleep 0.1; done",
+                             state=state)
+            live.wait_until(lambda: (live.rootfs(name) / "begun").exists(), 20, "the upgrade has begun")
+            journal, = pathlib.Path(state).glob("transactions/*/journal.jsonl")
+            live.run("prlimit", f"--pid={run.pid}", f"--fsize={journal.stat().st_size}", check=True)
+            live.sh(name, "touch /go")
+            out, _ = run.communicate(timeout=60)
+            report = json.loads(out)
+            self.assertEqual((run.returncode, report["reason"]), (1, "io-error"), report["message"])
         self.wait_for_web(name)
         self.assertEqual(self.page(name), "version 1\n")
         self.assert_clean(name)
@@ -256,11 +257,10 @@ class Locks(Web):
 
     def test_an_interrupted_transaction_refuses_the_next_and_shows_the_way_out(self):
         name = self.web("btrfs")
-        run = subprocess.Popen([os.environ["BELAY"], "run", *QUICK, name, "--", "sh", "-c", "rm -r /var/www; touch /begun; sleep 60"],
-                               env=os.environ | {"BELAY_STATE_DIR": live.state_dir()}, stdout=subprocess.DEVNULL)
+        run = self.begin(name, "rm -r /var/www; touch /begun; sleep 60")
         live.wait_until(lambda: (live.rootfs(name) / "begun").exists(), 20, "the upgrade has begun")
         run.kill()
-        run.wait()
+        run.communicate()
         code, report = live.report("run", *QUICK, name, "--", "true")
         self.assertEqual((code, report["reason"]), (3, "locked"), report["message"])
         txn = self.lock(name).split()[0]

@@ -48,9 +48,11 @@ class Web(live.TestCase):
         live.incus("stop", "--force", name)
         self.assert_same_tree(before, live.tree(name))
 
-    def tree_at_rest(self, name):
-        """The tree as a snapshot of now would have it: nothing in the tiny instance writes by itself."""
-        return live.tree(name)
+    def begin(self, name, script, state=None):
+        """A belay that runs a shell script in the instance; its report comes on stdout."""
+        return subprocess.Popen([os.environ["BELAY"], "run", "--format", "json", *QUICK, name, "--", "sh", "-c", script],
+                                env=os.environ | {"BELAY_STATE_DIR": state or live.state_dir()},
+                                stdout=subprocess.PIPE, text=True)
 
 
 class BothPools(Web):
@@ -83,7 +85,7 @@ class BothPools(Web):
 
     def test_a_command_that_fails_is_undone(self):
         def test(name):
-            before = self.tree_at_rest(name)
+            before = live.tree(name)
             code, report = live.report("run", *QUICK, name, "--", "sh", "-c", "rm -rf /var/www; echo broken >/etc/passwd; exit 100")
             self.assertEqual(report["command_exit"], 100)
             self.assert_undone(name, before, code, report, "command-failed")
@@ -91,14 +93,14 @@ class BothPools(Web):
 
     def test_a_command_that_does_not_exist_is_undone(self):
         name = self.web("btrfs")
-        before = self.tree_at_rest(name)
+        before = live.tree(name)
         code, report = live.report("run", *QUICK, name, "--", "/no/such/program")
         self.assertIn("/no/such/program", report["message"])
         self.assert_undone(name, before, code, report, "command-failed")
 
     def test_an_upgrade_that_breaks_a_service_is_undone(self):
         def test(name):
-            before = self.tree_at_rest(name)
+            before = live.tree(name)
             code, report = live.report("run", *QUICK, name, "--", "sh", "-c", "touch /new; kill $(pidof httpd)")
             self.assertIn("tcp/80", report["message"])
             self.assertEqual([c["lost_good"] for c in report["checks"] if c["name"] == "listening"], [["tcp/80 any"]])
@@ -107,7 +109,7 @@ class BothPools(Web):
 
     def test_a_command_that_takes_too_long_is_undone_and_nothing_of_it_runs_on(self):
         def test(name):
-            before = self.tree_at_rest(name)
+            before = live.tree(name)
             code, report = live.report("run", *QUICK, "--timeout", "1s", name, "--",
                                        "sh", "-c", "touch /new; (while :; do sleep 0.1; echo >>/grandchild; done) & sleep 60")
             self.assertIsNone(report["command_exit"])
@@ -117,10 +119,8 @@ class BothPools(Web):
     def test_a_signal_in_the_middle_of_the_upgrade_undoes_it(self):
         for number in signal.SIGTERM, signal.SIGINT:
             def test(name):
-                before = self.tree_at_rest(name)
-                run = subprocess.Popen([os.environ["BELAY"], "run", "--format", "json", *QUICK, name, "--",
-                                        "sh", "-c", "touch /begun; trap '' TERM INT HUP; sleep 60; touch /ended"],
-                                       env=os.environ | {"BELAY_STATE_DIR": live.state_dir()}, stdout=subprocess.PIPE, text=True)
+                before = live.tree(name)
+                run = self.begin(name, "touch /begun; trap '' TERM INT HUP; sleep 60; touch /ended")
                 live.wait_until(lambda: (live.rootfs(name) / "begun").exists(), 20, "the upgrade has begun")
                 run.send_signal(number)
                 run.send_signal(number)  # a second one does not cut the rollback short
@@ -161,7 +161,7 @@ class Limits(Web):
     def test_a_restart_is_made_only_if_needed(self):
         name = self.web("btrfs")
         code, report = live.report("run", *QUICK, "--restart", "if-needed", name, "--", "true")
-        self.assertEqual((code, report["downtime_seconds"] > 0.03), (0, False), report)
+        self.assertEqual((code, report["downtime_seconds"]), (0, 0), report)
         started = live.sh(name, "stat -c %Y /proc/1")
         code, report = live.report("run", *QUICK, "--restart", "if-needed", name, "--", "touch", "/run/reboot-required")
         self.assertEqual(code, 0, report["message"])
