@@ -33,6 +33,10 @@ std::string eternal_body() {
     return dump({{"expires_at", never}});
 }
 
+std::string exec_body(const std::string& program) {
+    return dump({{"command", {program}}, {"interactive", false}, {"wait-for-websocket", false}, {"record-output", false}});
+}
+
 std::string restore_body(const std::string& snapshot) {
     return dump({{"restore", snapshot}});
 }

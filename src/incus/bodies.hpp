@@ -19,6 +19,9 @@ std::string snapshot_body(const std::string& name);
 /// For PUT …/snapshots/S: for ever.
 std::string eternal_body();
 
+/// A program that is executed without input or output (Incus REST API, POST /1.0/instances/{name}/exec).
+std::string exec_body(const std::string& program);
+
 /// For PUT /1.0/instances/N.
 std::string restore_body(const std::string& snapshot);
 

@@ -141,7 +141,9 @@ answer decode_answer(std::string_view body) {
 operation_state decode_operation(std::string_view body) {
     const auto whole = parse(body);
     const auto& op = member(whole, "metadata");
-    return {number(op, "status_code"), text(op, "err")};
+    const auto& result = member(op, "metadata");
+    const int exit_status = result.contains("return") ? number(result, "return") : -1;
+    return {number(op, "status_code"), text(op, "err"), exit_status};
 }
 
 core::expected<instance_state> decode_instance(std::string_view body) {

@@ -27,6 +27,7 @@ answer decode_answer(std::string_view body);
 struct operation_state {
     int status_code{};
     std::string error{};
+    int exit_status{-1}; ///< of a command that was executed; else -1
 
     bool under_way() const { return status_code > 0 && status_code < 200; }
 

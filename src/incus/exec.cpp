@@ -18,9 +18,6 @@ using core::reason;
 constexpr const char* folder_script = "[ -d \"$1\" ] || exit 121";
 constexpr int no_such_folder = 121;
 
-/// What an error message may quote of a program's output.
-constexpr std::size_t quotable = 400;
-
 /// The client with everything that decides where it goes taken from belay, and nothing from the user's configuration
 /// (default remote and project, aliases, a first-time greeting on stderr): a folder that does not exist holds no
 /// configuration.
@@ -107,30 +104,6 @@ core::expected<ports::guest_exit> instance::exec(const ports::guest_command& com
     const auto left = std::max(until.left(), milliseconds{1}); // 0 would mean: for ever
     BELAY_TRY(const process::status, status, process::run(what, limited ? left : limit, sink, stop));
     return meaning_of(status);
-}
-
-/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running.
-core::expected<void> instance::prove_running(milliseconds limit) {
-    const deadline until(limit);
-    BELAY_TRY(const instance_state, now, look(until));
-    if (!now.facts.running) {
-        return core::failure(reason::not_running, fmt::format("instance {} is {}", name_, now.status));
-    }
-    std::string said;
-    const auto listen = [&](core::output::stream, std::string_view bytes) {
-        said.append(bytes.substr(0, quotable - std::min(quotable, said.size())));
-    };
-    BELAY_TRY(const ports::guest_exit, end,
-              exec({.argv = {"true"}}, std::max(until.left(), milliseconds{1}), listen, {}));
-    if (end.how == ports::ended::exited && end.exit_code == 0) {
-        return {};
-    }
-    const auto how = end.how == ports::ended::timed_out ? std::string("did not end in time")
-                                                        : fmt::format("exited with {}", end.exit_code);
-    return core::failure(reason::not_running,
-                         fmt::format("no program can be run in instance {}: `incus exec {} -- true` {}", name_,
-                                     core::shell_quote(name_), how),
-                         core::printable(said));
 }
 
 } // namespace belay::incus

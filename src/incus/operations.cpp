@@ -97,6 +97,11 @@ core::expected<response> operations::get(const std::string& path, const deadline
 }
 
 core::expected<void> operations::change(const request& what, const deadline& until) {
+    BELAY_TRY_VOID(outcome_of(what, until));
+    return {};
+}
+
+core::expected<operation_state> operations::outcome_of(const request& what, const deadline& until) {
     for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
         auto done = attempt(what, until);
         if (done || !busy(done.error())) {
@@ -111,16 +116,16 @@ core::expected<void> operations::change(const request& what, const deadline& unt
 }
 
 /// One request and the wait for what it began. From the moment it is sent until its end is known nothing is settled.
-core::expected<void> operations::attempt(const request& what, const deadline& until) {
+core::expected<operation_state> operations::attempt(const request& what, const deadline& until) {
     const bool before = settled_;
     settled_ = false;
     BELAY_TRY(const response, r, send(what, until));
     if (auto taken = accepted(r); !taken) {
         settled_ = before;
-        return taken;
+        return std::unexpected(std::move(taken).error());
     }
     const auto a = decode_answer(r.body);
-    auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<void>{};
+    auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<operation_state>{};
     const bool known = ended || ended.error().code == reason::io_error;
     settled_ = known && before;
     return ended;
@@ -128,7 +133,7 @@ core::expected<void> operations::attempt(const request& what, const deadline& un
 
 /// Waits for an operation by its path. A 404 means that the daemon forgot it: it ended more than 5 seconds ago, or died
 /// with the daemon; nobody can say how, so that is an error like a lost connection.
-core::expected<void> operations::wait(const std::string& operation, const deadline& until) {
+core::expected<operation_state> operations::wait(const std::string& operation, const deadline& until) {
     bool look_only = false;
     while (!until.passed()) {
         const auto turn = std::min<milliseconds>(until.left(), one_wait);
@@ -155,7 +160,7 @@ core::expected<void> operations::wait(const std::string& operation, const deadli
         }
         const auto state = decode_operation(r->body);
         if (state.succeeded()) {
-            return {};
+            return state;
         }
         if (!state.under_way()) {
             return state.status_code == 0 ? std::unexpected(unreadable())
@@ -174,7 +179,7 @@ core::expected<void> operations::settle(const std::string& instance, const deadl
             // How it ended is of no interest, and a daemon that is away cannot be listed again.
             const auto ended = wait(task, until);
             if (!ended && until.passed()) {
-                return ended;
+                return std::unexpected(ended.error());
             }
         }
     }

@@ -53,6 +53,9 @@ public:
     /// operation may go on: `settled` is false from then on.
     core::expected<void> change(const request& what, const deadline& until);
 
+    /// The same, for an operation whose result is more than that it succeeded.
+    core::expected<operation_state> outcome_of(const request& what, const deadline& until);
+
     /// Whether no operation that this object, or another belay before it, began can still be under way.
     bool settled() const { return settled_; }
 
@@ -68,8 +71,8 @@ public:
     const std::string& socket() const { return transport_.socket(); }
 
 private:
-    core::expected<void> attempt(const request& what, const deadline& until);
-    core::expected<void> wait(const std::string& operation, const deadline& until);
+    core::expected<operation_state> attempt(const request& what, const deadline& until);
+    core::expected<operation_state> wait(const std::string& operation, const deadline& until);
 
     transport transport_;
     std::string project_;
