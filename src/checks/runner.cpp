@@ -28,6 +28,9 @@ constexpr std::string_view run_variable = "BELAY_CHECK_RUN";
 
 constexpr core::milliseconds sweep_limit{10'000};
 
+/// How often a check is run again because Incus lost its output.
+constexpr int output_attempts = 5;
+
 /// Ends what a check left behind when it was cut short: killing the client of `incus exec` ends its direct child only.
 constexpr std::string_view sweep_script = R"sh(
 for environ in /proc/[0-9]*/environ; do
@@ -86,7 +89,47 @@ std::vector<std::pair<std::string, std::string>> environment(const ports::hook_c
             {std::string(run_variable), run_id}};
 }
 
+/// Whether a shell text has this word anywhere, also in a comment: enough to be careful.
+bool has_word(std::string_view text, std::string_view word) {
+    const auto is_name = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+    for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+        const auto end = at + word.size();
+        if ((at == 0 || !is_name(text[at - 1])) && (end == text.size() || !is_name(text[end]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Takes the mark off the output. False when it is missing.
+bool take_end_mark(std::string& out) {
+    const std::string line = std::string(end_mark) + "\n";
+    if (!out.ends_with(line)) {
+        return false;
+    }
+    out.resize(out.size() - line.size());
+    return true;
+}
+
+/// Whether a run must be repeated, because what it printed did not arrive.
+bool output_is_lost(const guest_script& script, const ports::guest_exit& end, std::string& out, const std::string& err) {
+    if (end.how != ports::ended::exited) {
+        return false;
+    }
+    const bool marked = take_end_mark(out);
+    constexpr int killed = 128;
+    return !marked && end.exit_code < killed && (script.marks_end || (out.empty() && err.empty()));
+}
+
 } // namespace
+
+guest_script with_end_mark(const std::string& text) {
+    if (has_word(text, "trap") || has_word(text, "exec")) {
+        return {{text}, {}, false};
+    }
+    // The line break before the mark: the last line of a check need not have one. read_output passes over empty lines.
+    return {{"trap 'echo; echo \"" + std::string(end_mark) + "\"' 0; " + text}, {}, true};
+}
 
 core::expected<guest_script> script_for_guest(const std::string& name, const std::string& text,
                                               const std::vector<std::string>& args) {
@@ -107,7 +150,9 @@ core::expected<guest_script> script_for_guest(const std::string& name, const std
     if (program == "sh") {
         script.argv = {"sh"};
         script.argv.insert(script.argv.end(), argv.begin() + 1, argv.end()); // its options, as in `#!/bin/sh -e`
-        script.argv.insert(script.argv.end(), {"-c", text, name});
+        auto marked = with_end_mark(text);
+        script.argv.insert(script.argv.end(), {"-c", std::move(marked.argv.front()), name});
+        script.marks_end = marked.marks_end;
     } else {
         static const std::vector<std::string> shells{"bash", "dash", "ash", "ksh", "mksh", "zsh"};
         const bool shell = std::ranges::find(shells, program) != shells.end();
@@ -135,25 +180,41 @@ core::expected<std::string> runner::text_of(const std::string& file) {
     return texts_.emplace(file, std::move(text)).first->second;
 }
 
+core::expected<guest_script> runner::guest_form(const core::check_spec& spec) {
+    if (!spec.file.empty()) {
+        BELAY_TRY(const auto, text, text_of(spec.file));
+        return script_for_guest(base_name(spec.file), text, spec.args);
+    }
+    auto script = with_end_mark(spec.args.front());
+    script.argv.insert(script.argv.begin(), {"sh", "-c"});
+    return script;
+}
+
 core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& spec,
                                                        const std::vector<std::pair<std::string, std::string>>& env,
-                                                       const ports::output_sink& sink, std::stop_token stop) {
+                                                       const ports::output_sink& sink, std::stop_token stop,
+                                                       printed& text) {
+    BELAY_TRY(auto, script, guest_form(spec));
     ports::guest_command command;
+    command.argv = script.argv;
     command.env = env;
-    if (spec.file.empty()) {
-        command.argv = {"sh", "-c"};
-        command.argv.insert(command.argv.end(), spec.args.begin(), spec.args.end());
-    } else {
-        BELAY_TRY(auto, text, text_of(spec.file));
-        BELAY_TRY(auto, script, script_for_guest(base_name(spec.file), text, spec.args));
-        command.argv = std::move(script.argv);
-        command.input = std::move(script.input);
+    command.input = script.input;
+    for (int attempt = 1;; ++attempt) {
+        auto end = host_.exec(command, spec.timeout, sink, stop);
+        if (end && end->how != ports::ended::exited) {
+            sweep(env.back().second);
+        }
+        if (!end || !output_is_lost(script, *end, text.out, text.err)) {
+            return end;
+        }
+        if (attempt == output_attempts && !script.marks_end) {
+            return end; // it may just have nothing to say
+        }
+        if (attempt == output_attempts) {
+            return core::failure(core::reason::io_error, "its output was lost on the way out of the instance");
+        }
+        text = {};
     }
-    auto end = host_.exec(command, spec.timeout, sink, stop);
-    if (end && end->how != ports::ended::exited) {
-        sweep(env.back().second);
-    }
-    return end;
 }
 
 core::expected<ports::guest_exit> runner::run_on_host(const core::check_spec& spec,
@@ -204,7 +265,7 @@ core::reading runner::run_one(const core::check_spec& spec, const ports::hook_co
     const auto begin = std::chrono::steady_clock::now();
     const auto env = environment(context, run_id);
     const auto end = spec.where == core::place::host ? run_on_host(spec, env, sink, enough.get_token())
-                                                     : run_in_guest(spec, env, sink, enough.get_token());
+                                                     : run_in_guest(spec, env, sink, enough.get_token(), text);
     reading.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (!end) {
         reading.summary = core::printable(core::describe(end.error()));

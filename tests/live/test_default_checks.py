@@ -31,7 +31,7 @@ def result(done):
 
 def check(instance, name, shell=("sh",)):
     text = (CHECKS / name).read_text()
-    return result(live.incus("exec", instance, "-T", "-n", "--", *shell, "-c", text, name, check=False))
+    return result(live.recorded(instance, *shell, "-c", text, name, check=False))
 
 
 class Head(unittest.TestCase):
@@ -348,7 +348,7 @@ class Services(live.TestCase):
 
     @classmethod
     def systemctl(cls, *words, check=True):
-        return live.incus("exec", cls.name, "-T", "-n", "--", "systemctl", *words, check=check)
+        return live.recorded(cls.name, "systemctl", *words, check=check)
 
     def setUp(self):
         self.addCleanup(self.systemctl, "reset-failed")
@@ -549,8 +549,8 @@ class Rpm(live.TestCase):
         live.incus("config", "device", "add", name, "mirror", "proxy", "bind=instance", f"listen=tcp:127.0.0.1:{port or 80}",
                    f"connect=tcp:{address}:{port or 80}")
         live.sh(name, f"echo 127.0.0.1 {host} >> /etc/hosts")
-        done = live.incus("exec", name, "-T", "-n", "--", "sh", "-c",
-                          "apt-get update -qq && apt-get install -qq --no-install-recommends rpm", check=False, timeout=300)
+        done = live.recorded(name, "sh", "-c",
+                             "apt-get update -qq && apt-get install -qq --no-install-recommends rpm", check=False, timeout=300)
         if done.returncode != 0:
             self.skipTest(f"rpm cannot be installed from {host}: {done.stderr[-300:]}")
 

@@ -40,7 +40,7 @@ class Streams(Web):
     def test_history_and_show(self):
         name = self.web("btrfs")
         good = live.report("run", *QUICK, name, "--", "true")[1]["transaction"]
-        bad = live.report("run", *QUICK, name, "--", "sh", "-c", "echo first; echo the last line; exit 7")[1]["transaction"]
+        bad = live.report("run", *QUICK, name, "--", "sh", "-c", "sleep 0.2; echo first; echo the last line; exit 7")[1]["transaction"]
         lines = live.belay("history", name).stdout.splitlines()
         self.assertEqual([line.split()[:4] for line in lines],
                          [[good, name, "committed", "ok"], [bad, name, "rolled-back", "command-failed"]])
@@ -126,7 +126,7 @@ class Terminal(Web):
 
     def test_the_live_view_ends_with_a_sentence_about_the_instance(self):
         name = self.web("btrfs")
-        code, out = self.on_terminal("run", *QUICK, name, "--", "sh", "-c", r"printf '\033[2Jclear\033]0;t\007\n'")
+        code, out = self.on_terminal("run", *QUICK, name, "--", "sh", "-c", r"sleep 0.2; printf '\033[2Jclear\033]0;t\007\n'")
         self.assertEqual(code, 0, out)
         self.assertIn("clear", out)
         self.assertNotIn("\033[2J", out)

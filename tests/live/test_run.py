@@ -63,7 +63,7 @@ class BothPools(Web):
 
     def test_a_good_upgrade_is_kept(self):
         def test(name):
-            code, report = live.report("run", *QUICK, name, "--", "sh", "-c", "echo 'version 2' >/var/www/index.html; echo done")
+            code, report = live.report("run", *QUICK, name, "--", "sh", "-c", "echo 'version 2' >/var/www/index.html; sleep 0.2; echo done")
             self.assertEqual((code, report["outcome"], report["reason"]), (0, "committed", "ok"), report["message"])
             self.assertEqual(self.page(name), "version 2\n")
             self.assertEqual(self.snapshots(name), [f"belay-{report['transaction']}"])
@@ -179,6 +179,7 @@ class Command(Web):
     """What the command gets, and what of it is kept."""
 
     def output(self, *args):
+        """The log of a run. Its command sleeps a moment first: Incus may lose the output of the first milliseconds."""
         code, report = live.report("run", "--no-checks", "--soak", "0", *args)
         self.assertEqual(code, 0, report["message"])
         with open(report["log"], "rb") as log:
@@ -186,12 +187,12 @@ class Command(Web):
 
     def test_arguments_arrive_untouched(self):
         words = ["", "-x", "--", "a b", "*", "$HOME", "'\"", "grün", "line\nline", "--format"]
-        out = self.output(self.web("btrfs"), "--", "sh", "-c", 'for w; do printf "[%s]" "$w"; done', "sh", *words)
+        out = self.output(self.web("btrfs"), "--", "sh", "-c", 'sleep 0.2; for w; do printf "[%s]" "$w"; done', "sh", *words)
         self.assertEqual(out.decode(), "".join(f"[{word}]" for word in words))
 
     def test_the_environment_is_preset_and_can_be_changed(self):
         name = self.web("btrfs")
-        show = ("sh", "-c", "echo $DEBIAN_FRONTEND/$NEEDRESTART_MODE/$DPKG_FORCE/$OWN")
+        show = ("sh", "-c", "sleep 0.2; echo $DEBIAN_FRONTEND/$NEEDRESTART_MODE/$DPKG_FORCE/$OWN")
         self.assertEqual(self.output(name, "--", *show), b"noninteractive/a/confdef,confold/\n")
         self.assertEqual(self.output("--env", "OWN=a=b c", "--env", "DEBIAN_FRONTEND=dialog", name, "--", *show),
                          b"dialog/a/confdef,confold/a=b c\n")
@@ -205,7 +206,7 @@ class Command(Web):
         self.assertIn("TOKEN", live.run("grep", "-rhF", "TOKEN", live.state_dir()).stdout)
 
     def test_user_group_and_directory(self):
-        out = self.output("--user", "1000", "--group", "1001", "--cwd", "/tmp", self.web("btrfs"), "--", "sh", "-c", "id -u; id -g; pwd")
+        out = self.output("--user", "1000", "--group", "1001", "--cwd", "/tmp", self.web("btrfs"), "--", "sh", "-c", "sleep 0.2; id -u; id -g; pwd")
         self.assertEqual(out, b"1000\n1001\n/tmp\n")
 
     def test_a_directory_that_does_not_exist_runs_nothing(self):
@@ -217,7 +218,7 @@ class Command(Web):
 
     def test_hostile_output_breaks_neither_json_nor_text(self):
         name = self.web("btrfs")
-        script = r"printf 'a\000b\377\033[2J\033]0;title\007\303\050end\n'"
+        script = r"sleep 0.2; printf 'a\000b\377\033[2J\033]0;title\007\303\050end\n'"
         self.assertEqual(self.output(name, "--", "sh", "-c", script), b"a\0b\xff\033[2J\033]0;title\007\xc3(end\n")
         text = live.belay("run", "--no-checks", "--soak", "0", name, "--", "sh", "-c", script)
         self.assertEqual(text.returncode, 0)
@@ -229,7 +230,7 @@ class Command(Web):
         self.assertIn("end", shown.stdout)
 
     def test_the_log_keeps_head_and_tail_within_its_limit(self):
-        out = self.output("--log-limit", "64KiB", self.web("btrfs"), "--", "sh", "-c", "echo head; yes | head -c 10000000; echo tail")
+        out = self.output("--log-limit", "64KiB", self.web("btrfs"), "--", "sh", "-c", "sleep 0.2; echo head; yes | head -c 10000000; echo tail")
         self.assertLess(len(out), 70_000)
         self.assertTrue(out.startswith(b"head\n"))
         self.assertTrue(out.endswith(b"tail\n"))

@@ -2,6 +2,7 @@
 #include "checks/library.hpp"
 #include "checks/output.hpp"
 #include "checks/runner.hpp"
+#include "process/child.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <cstdlib>
@@ -52,6 +53,7 @@ public:
     ports::guest_exit end;
     std::string out;
     std::string err;
+    int out_after_losses{0};
 
     core::expected<ports::examined> examine(core::milliseconds) override { return ports::examined{}; }
 
@@ -80,8 +82,10 @@ public:
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds,
                                            const ports::output_sink& sink, std::stop_token stop) override {
         seen.push_back(command.argv);
-        sink(core::output::stream::out, out);
-        sink(core::output::stream::err, err);
+        if (out_after_losses-- <= 0) {
+            sink(core::output::stream::out, out);
+            sink(core::output::stream::err, err);
+        }
         return stop.stop_requested() ? ports::guest_exit{ports::ended::cancelled, 0} : end;
     }
 };
@@ -214,9 +218,10 @@ TEST_CASE("exit statuses") {
 
 TEST_CASE("scripts travel to the guest in the way of their interpreter") {
     const auto sh = checks::script_for_guest("web", "#!/bin/sh\nexit 0\n", {"a", ""});
-    CHECK(sh->argv == std::vector<std::string>{"sh", "-c", "#!/bin/sh\nexit 0\n", "web", "a", ""});
+    const auto marked = [](const std::string& text) { return checks::with_end_mark(text).argv.front(); };
+    CHECK(sh->argv == std::vector<std::string>{"sh", "-c", marked("#!/bin/sh\nexit 0\n"), "web", "a", ""});
     CHECK(sh->input.empty());
-    CHECK(checks::script_for_guest("web", "#!/bin/sh -eu\n", {})->argv == std::vector<std::string>{"sh", "-eu", "-c", "#!/bin/sh -eu\n", "web"});
+    CHECK(checks::script_for_guest("web", "#!/bin/sh -eu\n", {})->argv == std::vector<std::string>{"sh", "-eu", "-c", marked("#!/bin/sh -eu\n"), "web"});
     const auto none = checks::script_for_guest("web", "exit 0\n", {});
     CHECK(none->argv.front() == "sh");
     const auto python = checks::script_for_guest("web", "#!/usr/bin/env python3\nprint()\n", {"-x"});
@@ -262,8 +267,48 @@ TEST_CASE("a guest check that was cut short is swept out of the instance") {
     const auto r = run_one(checks::command_check("sleep 100"), guest);
     CHECK(r.how == core::health::fail);
     REQUIRE(guest.seen.size() == 2);
-    CHECK(guest.seen[0] == std::vector<std::string>{"sh", "-c", "sleep 100"});
+    CHECK(guest.seen[0] == std::vector<std::string>{"sh", "-c", checks::with_end_mark("sleep 100").argv.front()});
     CHECK(guest.seen[1].back() == "BELAY_CHECK_RUN=20261123t220000z-0001-1x");
+}
+
+TEST_CASE("a guest check whose output is lost on the way is run again") {
+    local_guest guest;
+    const std::string mark = "\n" + std::string(checks::end_mark) + "\n";
+    SECTION("until it arrives") {
+        guest.out_after_losses = 3;
+        guest.out = "good: tcp/80 any\nfine" + mark;
+        const auto r = run_one(checks::command_check("listen"), guest);
+        CHECK(r.how == core::health::pass);
+        CHECK(r.good == std::set<std::string>{"tcp/80 any"});
+        CHECK(r.summary == "fine");
+        CHECK(guest.seen.size() == 4);
+    }
+    SECTION("a few times, then it fails: nothing is not the same as no findings") {
+        guest.out_after_losses = 1'000;
+        const auto r = run_one(checks::command_check("listen"), guest);
+        CHECK(r.how == core::health::fail);
+        CHECK(r.summary == "its output was lost on the way out of the instance");
+    }
+    SECTION("a check that sets its own trap may have nothing to say") {
+        guest.out = "";
+        CHECK(run_one(checks::command_check("trap : 0"), guest).how == core::health::pass);
+    }
+    SECTION("a check that prints nothing is not run again when the mark arrives") {
+        guest.out = mark;
+        CHECK(run_one(checks::command_check("nc -z localhost 80"), guest).how == core::health::pass);
+        CHECK(guest.seen.size() == 1);
+    }
+}
+
+TEST_CASE("the mark is printed however a script ends, and does not change its exit status") {
+    for (const auto& [text, status] : {std::pair{"exit 3", 3}, {"false", 1}, {"set -e; false; echo no", 1}, {"echo x", 0}, {"#!/bin/sh\n# c\nexit 75", 75}}) {
+        const auto script = checks::with_end_mark(text);
+        std::string out;
+        const auto end = process::run({.argv = {"sh", "-c", script.argv.front()}}, 10s, [&](auto, std::string_view piece) { out += piece; }, {});
+        REQUIRE(end);
+        CHECK(end->code == status);
+        CHECK(out.ends_with(std::string(checks::end_mark) + "\n"));
+    }
 }
 
 TEST_CASE("many checks run side by side, in their order") {
