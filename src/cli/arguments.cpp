@@ -158,8 +158,8 @@ void add_command_options(CLI::App* app, run_options& into) {
     add_number(app, "--group", into.command.group, "Run the command as this group ID");
     app->add_option("--cwd", into.command.cwd, "Run the command in this directory of the instance")->type_name("DIR");
     app->add_flag("-i,--interactive", into.command.interactive, "Give the command this terminal; nothing is logged");
-    add_duration(app, "--timeout", into.limit.upgrade, "Undo when the command has not ended after this time");
-    app->add_option("--log-limit", into.log_limit, "How much output is kept in the log, head and tail")
+    add_duration(app, "--timeout", into.limit.upgrade, "Undo when the command has not ended after this time; 0 waits for ever");
+    app->add_option("--log-limit", into.log_limit, "How much output is kept in the log, head and tail; 0 keeps all")
         ->transform(CLI::AsSizeValue(false).description(""))
         ->type_name("SIZE")
         ->default_str("100MiB");
@@ -226,6 +226,8 @@ void add_commands(CLI::App& app, raw& into) {
     add_check_selection(run, into.run.checks);
     add_policy(run, into.run);
 
+    run->footer("Exit codes: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, 5 stuck.");
+
     auto* check = app.add_subcommand("check", "Run the health checks now and print what they say");
     add_instances(check, into.check.project, into.check.instances);
     add_common(check, into.check.common, false);
@@ -266,6 +268,21 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     return std::move(all.checks);
 }
 
+/// CLI11 would only say that a command is missing.
+void check_command_name(CLI::App& app, const std::vector<std::string>& args) {
+    if (args.empty() || args.front().starts_with('-')) {
+        return;
+    }
+    std::string known;
+    for (const auto* command : app.get_subcommands({})) {
+        if (command->get_name() == args.front()) {
+            return;
+        }
+        known += (known.empty() ? "" : ", ") + command->get_name();
+    }
+    refuse("there is no command '" + core::printable(args.front()) + "': the commands are " + known);
+}
+
 } // namespace
 
 std::variant<request, finished_early> parse_arguments(const std::vector<std::string>& args) {
@@ -280,11 +297,11 @@ std::variant<request, finished_early> parse_arguments(const std::vector<std::str
     app.set_version_flag("--version", "belay " BELAY_VERSION);
     app.formatter(std::make_shared<formatter>());
     app.require_subcommand(1);
-    app.footer("Exit codes of run: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, "
-               "5 stuck.\nThe manual is belay(1).");
+    app.footer("The manual is belay(1).");
     raw all;
     add_commands(app, all);
     try {
+        check_command_name(app, own);
         std::ranges::reverse(own); // CLI11 takes them from the back
         app.parse(own);
         return chosen(app, all, command, has_command);

@@ -92,9 +92,11 @@ int check_command(const check_command_options& options) {
         incus::instance host(s->socket, s->project, name, s->incus);
         const auto now = host.examine(request_limit);
         if (!now || !now->facts.running) {
-            code = std::max(code, complain(now ? core::error{core::reason::not_running,
-                                                             fmt::format("instance {0} is not running: `incus start {0}`", name)}
-                                               : now.error()));
+            const auto why = now ? core::error{core::reason::not_running,
+                                               fmt::format("instance {0} is not running: `incus start {0}`", name)}
+                                 : now.error();
+            code = std::max(code, complain(why));
+            document.push_back({{"instance", name}, {"pass", nullptr}, {"error", core::describe(why)}});
             continue;
         }
         checks::runner runner(host, options.common.verbose > 0 ? checks::runner::witness(show_output) : nullptr);
@@ -111,7 +113,7 @@ int check_command(const check_command_options& options) {
         }
     }
     if (options.common.format == output_format::json) {
-        const auto& shown = options.instances.size() == 1 && document.size() == 1 ? document[0] : document;
+        const auto& shown = options.instances.size() == 1 ? document.at(0) : document;
         print(shown.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
     }
     return code;

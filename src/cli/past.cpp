@@ -66,9 +66,11 @@ core::expected<report::history_entry> load_whole(const std::filesystem::path& st
             return report::history_entry{closed->summary, report::ending::closed};
         }
     }
-    auto summary = chronicle.summary(core::outcome::stuck); // with the commands that end it by hand
+    auto summary = chronicle.summary(core::outcome::stuck);
     summary.transaction = txn;
-    return report::history_entry{std::move(summary), ending_of(state, contents.records)};
+    const auto how = ending_of(state, contents.records);
+    summary.manual = how == report::ending::running ? std::vector<std::string>{} : core::end_by_hand(summary).commands;
+    return report::history_entry{std::move(summary), how};
 }
 
 std::string as_json(const report::history_entry& entry) { return written(document(entry)); }

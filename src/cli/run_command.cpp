@@ -157,6 +157,11 @@ core::report refusal(const core::plan& plan, const core::error& why, const ports
     return r;
 }
 
+/// What the watchers of such a run see: that it is over.
+core::record only_event(const core::report& r, const ports::clock& clock) {
+    return {core::record::version, 1, clock.wall(), clock.boottime(), r.transaction, r.instance, core::closed{r}};
+}
+
 /// A belay that was started by a hook or by the command of another one must not work on the same instance.
 core::expected<void> check_nesting(const std::string& instance) {
     const auto txn = variable("BELAY_TXN");
@@ -271,7 +276,10 @@ int run_command(const run_options& options) {
             auto done = found ? run_one(options, *s, plan, watching.listener(), inbox, clock)
                               : core::expected<core::report>(std::unexpected(found.error()));
             reports.push_back(done ? *std::move(done) : refusal(plan, done.error(), clock));
-            if (options.common.format == output_format::text && (!done || options.common.quiet)) {
+            if (!done) {
+                watching.listener().on(only_event(reports.back(), clock));
+            }
+            if (options.common.format == output_format::text && options.common.quiet) {
                 print(report::closing_sentence(reports.back(), watching.look()));
             }
             code = std::max(code, reports.back().exit_code);

@@ -143,6 +143,9 @@ report chronicle::summary(outcome how) const {
     r.started = opened_.value_or(wall_time{});
     r.seconds = last_boottime_ - first_boottime_;
     r.phases = phases_;
+    if (state_.pending && !phases_.empty()) {
+        r.phases.back().message = "has not ended";
+    }
     r.checks = checks_;
     r.warnings = warnings_;
     for (const auto& e : state_.why) {
@@ -153,20 +156,68 @@ report chronicle::summary(outcome how) const {
     r.downtime_seconds = downtime_;
     r.log = ran_command_ && !plan.command.interactive ? log_file_ : std::string{};
     if (how == outcome::stuck) {
-        r.manual = manual_commands(plan, txn_);
+        r.manual = manual_commands(plan.instance, plan.project, txn_);
     }
     return r;
 }
 
-std::vector<std::string> manual_commands(const plan& how, const std::string& txn) {
-    const auto instance = shell_quote(how.instance);
-    const auto project = how.project == "default" ? std::string{} : " --project " + shell_quote(how.project);
-    return {
-        "incus stop --force " + instance + project,
-        "incus snapshot restore " + instance + " " + snapshot_name(txn) + project,
-        "incus config unset " + instance + " " + std::string(lock_key_name) + project,
-        "incus start " + instance + project,
-    };
+namespace {
+
+bool reached(const report& r, std::string_view name) {
+    return std::ranges::find(r.phases, name, &phase::name) != r.phases.end();
+}
+
+/// Writes commands of the incus program about one instance; flags come last.
+class incus_commands {
+public:
+    incus_commands(const std::string& instance, const std::string& project)
+        : instance_(shell_quote(instance)),
+          flags_(project.empty() || project == "default" ? std::string{} : " --project " + shell_quote(project)) {}
+
+    std::string line(const std::string& what, const std::string& rest = {}) const {
+        return "incus " + what + " " + instance_ + (rest.empty() ? "" : " " + rest) + flags_;
+    }
+
+    std::string unlock() const { return line("config unset", std::string(lock_key_name)); }
+
+private:
+    std::string instance_;
+    std::string flags_;
+};
+
+} // namespace
+
+std::vector<std::string> manual_commands(const std::string& instance, const std::string& project, const std::string& txn) {
+    const incus_commands incus(instance, project);
+    return {incus.line("stop --force"), incus.line("snapshot restore", snapshot_name(txn)), incus.unlock(),
+            incus.line("start")};
+}
+
+way_out end_by_hand(const report& so_far) {
+    const incus_commands incus(so_far.instance, so_far.project);
+    if (reached(so_far, "commit")) {
+        return {"The upgrade was decided to be kept; what is left is the lock. To end it by hand:", {incus.unlock()}};
+    }
+    if (reached(so_far, "start")) {
+        return {"The old state was restored and started. Look whether it runs; what is left is the lock. To end it by hand:",
+                {incus.unlock()}};
+    }
+    if (reached(so_far, "upgrade")) {
+        return {"The upgrade had begun. To bring the old state back by hand, in this order:",
+                manual_commands(so_far.instance, so_far.project, so_far.transaction)};
+    }
+    if (!reached(so_far, "lock")) {
+        return {"Nothing was changed.", {}};
+    }
+    way_out left{"The upgrade had not begun. To clean up by hand, in this order:", {}};
+    if (reached(so_far, "pause")) {
+        left.commands.push_back(incus.line("resume"));
+    }
+    if (!so_far.snapshot.empty()) {
+        left.commands.push_back(incus.line("snapshot delete", so_far.snapshot));
+    }
+    left.commands.push_back(incus.unlock());
+    return left;
 }
 
 } // namespace belay::core

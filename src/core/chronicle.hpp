@@ -45,6 +45,15 @@ private:
 
 /// The commands that end a transaction by hand when belay could not: they put the instance back to its snapshot, take
 /// the lock off and start it.
-std::vector<std::string> manual_commands(const plan& how, const std::string& txn);
+std::vector<std::string> manual_commands(const std::string& instance, const std::string& project, const std::string& txn);
+
+/// What a person can do about a transaction that was interrupted.
+struct way_out {
+    std::string sentence;
+    std::vector<std::string> commands;
+};
+
+/// The way out of an interrupted transaction, from how far its report says it came.
+way_out end_by_hand(const report& so_far);
 
 } // namespace belay::core

@@ -46,12 +46,11 @@ lock_opinion opinion_on_own_host(const lock_holder& holder, const std::string& i
                     unset_hint(instance));
     case journal_knowledge::stuck:
         return held("instance " + instance + " is locked by transaction " + holder.txn +
-                    ", which got stuck: `belay show " + holder.txn + "` prints the commands that end it by hand, then " +
-                    unset_hint(instance));
+                    ", which got stuck: `belay show " + holder.txn + "` prints the commands that end it by hand");
     case journal_knowledge::open:
         return held("instance " + instance + " is locked by transaction " + holder.txn +
                     ", which was interrupted (pid " + pid + " is gone): `belay show " + holder.txn +
-                    "` says how far it came and prints the commands that end it by hand, then " + unset_hint(instance));
+                    "` says how far it came and prints the commands that end it by hand");
     }
     return held("instance " + instance + " is locked");
 }

@@ -184,7 +184,7 @@ private:
                                 "and log in again",
                                 socket_)};
         }
-        return away(fmt::format("no Incus daemon answers at {}: is it running (`systemctl status incus`)?", socket_),
+        return away(fmt::format("no Incus daemon answers at {}: look whether it runs (`systemctl status incus`)", socket_),
                     number == 0 ? curl_easy_strerror(code) : std::generic_category().message(static_cast<int>(number)));
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/durations.hpp"
+#include "core/lock_rule.hpp"
 #include "core/text.hpp"
 #include "report/narrator.hpp"
 #include "report/pieces.hpp"
@@ -20,8 +21,10 @@ std::string incus(std::string_view what, const core::report& r, std::string_view
                        r.project.empty() || r.project == "default" ? "" : " --project " + core::shell_quote(r.project));
 }
 
+/// The restore brings back the lock key of the snapshot's moment, which is in the way of other state directories.
 std::string undo_command(const core::report& r) {
-    return fmt::format("{} && {} && {}", incus("stop", r), incus("snapshot restore", r, r.snapshot), incus("start", r));
+    return fmt::format("{} && {} && {} && {}", incus("stop", r), incus("snapshot restore", r, r.snapshot),
+                       incus("config unset", r, core::lock_key_name), incus("start", r));
 }
 
 std::string head(tone how, std::string_view sentence, const style& look) {
@@ -96,7 +99,10 @@ std::string refused(const core::report& r, const style& look) {
         about.emplace_back("snapshot", r.snapshot + " is left over");
         about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
     }
-    return head(tone::bad, fmt::format("{} is as it was: the upgrade was not started.", r.instance), look) +
+    const auto sentence = r.why == core::reason::not_found
+                              ? fmt::format("Nothing was touched: there is no instance {}.", r.instance)
+                              : fmt::format("{} is as it was: the upgrade was not started.", r.instance);
+    return head(tone::bad, sentence, look) +
            facts(about, look);
 }
 

@@ -73,44 +73,6 @@ std::string body(const core::report& r, bool closed, std::string_view log_tail, 
            section("Transaction", about(r, closed, look));
 }
 
-bool reached(const core::report& r, std::string_view phase) {
-    return std::ranges::find(r.phases, phase, &core::phase::name) != r.phases.end();
-}
-
-/// What an interrupted transaction left behind, and the commands that end it.
-struct remains {
-    std::string sentence;
-    std::vector<std::string> commands;
-};
-
-remains remains_of(const core::report& r) {
-    const auto instance = core::shell_quote(r.instance);
-    const auto project = r.project == "default" ? std::string{} : " --project " + core::shell_quote(r.project);
-    const auto unlock = fmt::format("incus config unset {} {}{}", instance, core::lock_key_name, project);
-    if (reached(r, "commit")) {
-        return {"The upgrade was decided to be kept; what is left is the lock. To end it by hand:", {unlock}};
-    }
-    if (reached(r, "upgrade")) {
-        core::plan how;
-        how.instance = r.instance;
-        how.project = r.project;
-        return {"The upgrade had begun. To bring the old state back by hand, in this order:",
-                core::manual_commands(how, r.transaction)};
-    }
-    if (!reached(r, "lock")) {
-        return {"Nothing was changed.", {}};
-    }
-    remains left{"The upgrade had not begun. To clean up by hand, in this order:", {}};
-    if (reached(r, "pause")) {
-        left.commands.push_back(fmt::format("incus resume {}{}", instance, project));
-    }
-    if (!r.snapshot.empty()) {
-        left.commands.push_back(fmt::format("incus snapshot delete {} {}{}", instance, r.snapshot, project));
-    }
-    left.commands.push_back(unlock);
-    return left;
-}
-
 std::string_view last_phase(const core::report& r) {
     return r.phases.empty() ? std::string_view("preflight") : std::string_view(r.phases.back().name);
 }
@@ -127,7 +89,7 @@ std::string show_open(const core::report& so_far, ending how, std::string_view l
                            so_far.instance, last_phase(so_far)) +
                body(so_far, false, log_tail, look);
     }
-    const auto left = remains_of(so_far);
+    const auto left = core::end_by_hand(so_far);
     auto text = fmt::format("{} The transaction on {} was interrupted in {} and has no outcome.\n  {}\n",
                             mark(tone::warn, look), so_far.instance, last_phase(so_far), left.sentence);
     for (const auto& command : left.commands) {

@@ -26,7 +26,7 @@ TEST_CASE("the undo of a kept upgrade can be pasted, in a project too", "[report
     const auto text = report::closing_sentence(story(&fakes::event_stream::good, "lab 1"), plain);
     CHECK(text == R"(✓ web1 is upgraded and kept: every required check passes (57.6s).
   snapshot  belay-20260501t120000z-ab12 stays until you delete it
-  to undo   incus stop web1 --project 'lab 1' && incus snapshot restore web1 belay-20260501t120000z-ab12 --project 'lab 1' && incus start web1 --project 'lab 1'
+  to undo   incus stop web1 --project 'lab 1' && incus snapshot restore web1 belay-20260501t120000z-ab12 --project 'lab 1' && incus config unset web1 user.belay.transaction --project 'lab 1' && incus start web1 --project 'lab 1'
   to free   incus snapshot delete web1 belay-20260501t120000z-ab12 --project 'lab 1'
 )");
 }
