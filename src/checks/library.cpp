@@ -23,7 +23,9 @@ namespace {
 constexpr int description_lines = 20;
 constexpr std::string_view description_mark = "# belay:";
 
-std::string shown(const fs::path& path) { return "'" + core::printable(path.string()) + "'"; }
+std::string shown(const fs::path& path) {
+    return "'" + core::printable(path.string()) + "'";
+}
 
 /// An empty file, or a link to /dev/null.
 bool masks(const fs::path& file) {
@@ -39,22 +41,25 @@ core::expected<void> take_setting(check_file& check, std::string_view key, std::
     if (key == "where") {
         const auto where = core::from_word<core::place>(value);
         if (!where) {
-            return core::failure(reason::usage, fmt::format("where={} in the description of check {}: write guest or host",
-                                                            core::printable(value), shown(check.file)));
+            return core::failure(reason::usage,
+                                 fmt::format("where={} in the description of check {}: write guest or host",
+                                             core::printable(value), shown(check.file)));
         }
         check.where = *where;
     } else if (key == "timeout") {
         const auto timeout = core::parse_duration(value);
         if (!timeout || timeout->count() == 0) {
-            return core::failure(reason::usage, fmt::format("timeout={} in the description of check {}: write a duration "
-                                                            "like 30s",
-                                                            core::printable(value), shown(check.file)));
+            return core::failure(reason::usage,
+                                 fmt::format("timeout={} in the description of check {}: write a duration "
+                                             "like 30s",
+                                             core::printable(value), shown(check.file)));
         }
         check.timeout = *timeout;
     } else {
-        return core::failure(reason::usage, fmt::format("unknown key '{}' in the description of check {}: known are where, "
-                                                        "timeout and summary",
-                                                        core::printable(key), shown(check.file)));
+        return core::failure(reason::usage,
+                             fmt::format("unknown key '{}' in the description of check {}: known are where, "
+                                         "timeout and summary",
+                                         core::printable(key), shown(check.file)));
     }
     return {};
 }
@@ -68,8 +73,9 @@ core::expected<void> take_description(check_file& check, std::string_view text) 
         text.remove_prefix(start);
         const auto equals = text.find('=');
         if (equals == std::string_view::npos) {
-            return core::failure(reason::usage, fmt::format("the description of check {} has '{}' where key=value should be",
-                                                            shown(check.file), core::printable(text)));
+            return core::failure(reason::usage,
+                                 fmt::format("the description of check {} has '{}' where key=value should be",
+                                             shown(check.file), core::printable(text)));
         }
         const auto key = text.substr(0, equals);
         text.remove_prefix(equals + 1);
@@ -111,8 +117,9 @@ core::error unknown_check(const std::string& name, const std::vector<entry>& kno
             nearest = candidate.name;
         }
     }
-    return {reason::usage, fmt::format("there is no check '{}'{}: `belay checks` lists what is installed", core::printable(name),
-                                       nearest.empty() ? "" : ", did you mean '" + nearest + "'?")};
+    return {reason::usage,
+            fmt::format("there is no check '{}'{}: `belay checks` lists what is installed", core::printable(name),
+                        nearest.empty() ? "" : ", did you mean '" + nearest + "'?")};
 }
 
 } // namespace
@@ -126,7 +133,8 @@ core::expected<check_file> describe(const fs::path& file) {
         return core::failure(reason::usage, fmt::format("check {} is not a file", shown(file)));
     }
     if (access(file.c_str(), R_OK) != 0) {
-        return core::failure(reason::usage, fmt::format("check {} cannot be read: look at its permissions", shown(file)));
+        return core::failure(reason::usage,
+                             fmt::format("check {} cannot be read: look at its permissions", shown(file)));
     }
     if (access(file.c_str(), X_OK) != 0) {
         return core::failure(reason::usage, fmt::format("check {0} is not executable: `chmod +x {1}`", shown(file),
@@ -149,10 +157,12 @@ core::expected<void> check_trust(const fs::path& file, unsigned uid) {
     std::error_code problem;
     const auto real = fs::canonical(file, problem);
     if (problem) {
-        return core::failure(reason::usage, fmt::format("check {} cannot be looked at", shown(file)), problem.message());
+        return core::failure(reason::usage, fmt::format("check {} cannot be looked at", shown(file)),
+                             problem.message());
     }
     for (auto at = real;; at = at.parent_path()) {
-        struct stat info{};
+        struct stat info {};
+
         if (stat(at.c_str(), &info) != 0) {
             return core::failure(reason::usage, fmt::format("{} cannot be looked at", shown(at)));
         }

@@ -11,8 +11,8 @@ namespace belay::checks {
 /// Automake test protocol), anything else fail.
 core::health health_of(int exit_status);
 
-/// Takes the lines of a check's standard output into a reading: `good: …` and `bad: …` are findings, the last other line
-/// is the summary. When there is none, the last line of its standard error is. All text is made printable.
+/// Takes the lines of a check's standard output into a reading: `good: …` and `bad: …` are findings, the last other
+/// line is the summary. When there is none, the last line of its standard error is. All text is made printable.
 void read_output(std::string_view out, std::string_view err, core::reading& into);
 
 } // namespace belay::checks

@@ -64,7 +64,9 @@ std::vector<std::string> interpreter_of(std::string_view text) {
     return words.empty() ? std::vector<std::string>{"sh"} : words;
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string base_name(const std::string& path) {
+    return path.substr(path.rfind('/') + 1);
+}
 
 /// The name of the interpreter, also behind `env` and before its options.
 std::string program_of(const std::vector<std::string>& interpreter) {
@@ -112,13 +114,57 @@ bool take_end_mark(std::string& out) {
 }
 
 /// Whether a run must be repeated, because what it printed did not arrive.
-bool output_is_lost(const guest_script& script, const ports::guest_exit& end, std::string& out, const std::string& err) {
+bool output_is_lost(const guest_script& script, const ports::guest_exit& end, std::string& out,
+                    const std::string& err) {
     if (end.how != ports::ended::exited) {
         return false;
     }
     const bool marked = take_end_mark(out);
     constexpr int killed = 128;
     return !marked && end.exit_code < killed && (script.marks_end || (out.empty() && err.empty()));
+}
+
+/// Gathers what a check prints, up to the cap; asks for its end when it prints more.
+class gathered {
+public:
+    gathered(std::string& out, std::string& err, std::stop_source& enough) : out_(out), err_(err), enough_(enough) {}
+
+    void operator()(core::output::stream from, std::string_view piece) {
+        auto& into = from == core::output::stream::out ? out_ : err_;
+        into += piece.substr(0, output_cap - std::min(into.size(), output_cap));
+        if (into.size() >= output_cap && !overflow_) {
+            overflow_ = true;
+            enough_.request_stop();
+        }
+    }
+
+    bool overflow() const { return overflow_; }
+
+private:
+    std::string& out_;
+    std::string& err_;
+    std::stop_source& enough_;
+    bool overflow_{false};
+};
+
+/// Takes the end of a check into its reading.
+void conclude(core::reading& reading, const core::check_spec& spec, const core::expected<ports::guest_exit>& end,
+              bool overflow, std::string_view out, std::string_view err) {
+    if (!end) {
+        reading.summary = core::printable(core::describe(end.error()));
+    } else if (overflow) {
+        reading.summary = fmt::format("printed more than {} KiB and was ended", output_cap / 1024);
+    } else if (end->how == ports::ended::timed_out) {
+        reading.summary = fmt::format("did not end within {}", core::format_duration(spec.timeout));
+    } else if (end->how == ports::ended::cancelled) {
+        reading.summary = "was cut short";
+    } else {
+        reading.how = health_of(end->exit_code);
+        read_output(out, err, reading);
+        if (reading.summary.empty() && reading.how == core::health::fail) {
+            reading.summary = fmt::format("exit status {}", end->exit_code);
+        }
+    }
 }
 
 } // namespace
@@ -140,9 +186,10 @@ core::expected<guest_script> script_for_guest(const std::string& name, const std
                                          name));
     }
     if (text.size() > longest_script) {
-        return core::failure(core::reason::usage, fmt::format("check {} is longer than {} bytes, too long to be sent into "
-                                                              "an instance",
-                                                              name, longest_script));
+        return core::failure(core::reason::usage,
+                             fmt::format("check {} is longer than {} bytes, too long to be sent into "
+                                         "an instance",
+                                         name, longest_script));
     }
     auto argv = interpreter_of(text);
     const auto program = program_of(argv);
@@ -253,35 +300,14 @@ core::reading runner::run_one(const core::check_spec& spec, const ports::hook_co
     }
     std::stop_source enough; // stops when the caller does, or when the check prints too much
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
-    bool overflow = false;
-    const auto sink = [&](core::output::stream from, std::string_view piece) {
-        auto& into = from == core::output::stream::out ? text.out : text.err;
-        into += piece.substr(0, output_cap - std::min(into.size(), output_cap));
-        if (into.size() >= output_cap && !overflow) {
-            overflow = true;
-            enough.request_stop();
-        }
-    };
+    gathered output(text.out, text.err, enough);
     const auto begin = std::chrono::steady_clock::now();
     const auto env = environment(context, run_id);
-    const auto end = spec.where == core::place::host ? run_on_host(spec, env, sink, enough.get_token())
-                                                     : run_in_guest(spec, env, sink, enough.get_token(), text);
+    const auto end = spec.where == core::place::host
+                         ? run_on_host(spec, env, std::ref(output), enough.get_token())
+                         : run_in_guest(spec, env, std::ref(output), enough.get_token(), text);
     reading.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (!end) {
-        reading.summary = core::printable(core::describe(end.error()));
-    } else if (overflow) {
-        reading.summary = fmt::format("printed more than {} KiB and was ended", output_cap / 1024);
-    } else if (end->how == ports::ended::timed_out) {
-        reading.summary = fmt::format("did not end within {}", core::format_duration(spec.timeout));
-    } else if (end->how == ports::ended::cancelled) {
-        reading.summary = "was cut short";
-    } else {
-        reading.how = health_of(end->exit_code);
-        read_output(text.out, text.err, reading);
-        if (reading.summary.empty() && reading.how == core::health::fail) {
-            reading.summary = fmt::format("exit status {}", end->exit_code);
-        }
-    }
+    conclude(reading, spec, end, output.overflow(), text.out, text.err);
     return reading;
 }
 

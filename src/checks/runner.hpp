@@ -21,7 +21,8 @@ struct guest_script {
 /// that ends within milliseconds, and reports success: without the mark that would read as "nothing is there any more".
 inline constexpr std::string_view end_mark = "belay: end of check";
 
-/// A text for `sh -c` that prints end_mark on its exit, as long as it neither sets a trap of its own nor replaces itself
+/// A text for `sh -c` that prints end_mark on its exit, as long as it neither sets a trap of its own nor replaces
+/// itself
 /// (`marks_end` says which).
 guest_script with_end_mark(const std::string& text);
 

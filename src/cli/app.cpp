@@ -17,15 +17,25 @@ namespace belay::cli {
 
 namespace {
 
-int call(const run_options& o) { return run_command(o); }
+int call(const run_options& o) {
+    return run_command(o);
+}
 
-int call(const check_command_options& o) { return check_command(o); }
+int call(const check_command_options& o) {
+    return check_command(o);
+}
 
-int call(const history_options& o) { return history_command(o); }
+int call(const history_options& o) {
+    return history_command(o);
+}
 
-int call(const show_options& o) { return show_command(o); }
+int call(const show_options& o) {
+    return show_command(o);
+}
 
-int call(const checks_options& o) { return checks_command(o); }
+int call(const checks_options& o) {
+    return checks_command(o);
+}
 
 } // namespace
 
@@ -41,8 +51,8 @@ void print(std::string_view text) {
 }
 
 core::expected<std::filesystem::path> state_directory_of(const common_options& options) {
-    return journal::state_directory(options.state_dir.value_or(""), [](const char* name) { return std::getenv(name); },
-                                    geteuid());
+    return journal::state_directory(
+        options.state_dir.value_or(""), [](const char* name) { return std::getenv(name); }, geteuid());
 }
 
 int run(int argc, char** argv) {

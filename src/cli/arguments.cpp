@@ -16,7 +16,9 @@ namespace {
 
 using core::milliseconds;
 
-[[noreturn]] void refuse(const std::string& message) { throw CLI::ValidationError(message, CLI::ExitCodes::ValidationError); }
+[[noreturn]] void refuse(const std::string& message) {
+    throw CLI::ValidationError(message, CLI::ExitCodes::ValidationError);
+}
 
 /// Unwraps what a rule of core says about an option; CLI11 reports problems by exceptions.
 template <class T>
@@ -51,7 +53,12 @@ struct raw {
 CLI::Option* add_list(CLI::App* app, const std::string& name, std::vector<std::string>& into, const std::string& help,
                       const std::string& type) {
     // CLI11's vector options would take every word that follows: one value each time.
-    return app->add_option(name, into, help)->type_name(type)->type_size(1)->allow_extra_args(false)->expected(1)->take_all();
+    return app->add_option(name, into, help)
+        ->type_name(type)
+        ->type_size(1)
+        ->allow_extra_args(false)
+        ->expected(1)
+        ->take_all();
 }
 
 void add_duration(CLI::App* app, const std::string& name, milliseconds& into, const std::string& help) {
@@ -71,8 +78,8 @@ void add_duration(CLI::App* app, const std::string& name, milliseconds& into, co
 
 /// An option with a fixed set of words; the first one is the default.
 template <class Enum>
-void add_choice(CLI::App* app, const std::string& name, Enum& into, const std::vector<std::pair<std::string, Enum>>& words,
-                const std::string& help) {
+void add_choice(CLI::App* app, const std::string& name, Enum& into,
+                const std::vector<std::pair<std::string, Enum>>& words, const std::string& help) {
     std::string list;
     for (const auto& [word, value] : words) {
         list += (list.empty() ? "" : "|") + word;
@@ -92,19 +99,22 @@ void add_choice(CLI::App* app, const std::string& name, Enum& into, const std::v
 }
 
 void add_common(CLI::App* app, common_options& into, bool jsonl) {
-    std::vector<std::pair<std::string, output_format>> formats{{"text", output_format::text}, {"json", output_format::json}};
+    std::vector<std::pair<std::string, output_format>> formats{{"text", output_format::text},
+                                                               {"json", output_format::json}};
     if (jsonl) {
         formats.emplace_back("jsonl", output_format::jsonl);
     }
     add_choice(app, "--format", into.format, formats,
                jsonl ? "Text, one json report at the end, or every event as a line of json" : "Text or json");
-    app->add_option("--state-dir", into.state_dir, "Where journals and locks are kept (also $BELAY_STATE_DIR)")->type_name("DIR");
+    app->add_option("--state-dir", into.state_dir, "Where journals and locks are kept (also $BELAY_STATE_DIR)")
+        ->type_name("DIR");
     app->add_flag("-v,--verbose", into.verbose, "Log more to standard error; twice for every event");
     app->add_flag("-q,--quiet", into.quiet, "Print the last sentence only; log errors only");
 }
 
 void add_instances(CLI::App* app, std::optional<std::string>& project, std::vector<std::string>& instances) {
-    app->add_option("--project", project, "The project of the instances (default: as the incus program has it)")->type_name("PROJECT");
+    app->add_option("--project", project, "The project of the instances (default: as the incus program has it)")
+        ->type_name("PROJECT");
     app->add_option("instance", instances, "Name of an instance")->type_name("INSTANCE")->required()->type_size(1);
 }
 
@@ -132,7 +142,8 @@ void add_number(CLI::App* app, const std::string& name, std::optional<unsigned>&
                unsigned number{};
                const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
                if (problem != std::errc{} || end != text.data() + text.size()) {
-                   refuse(name + ": '" + core::printable(text) + "' is not a number: names are known only inside the instance");
+                   refuse(name + ": '" + core::printable(text) +
+                          "' is not a number: names are known only inside the instance");
                }
                into = number;
            },
@@ -158,7 +169,8 @@ void add_command_options(CLI::App* app, run_options& into) {
     add_number(app, "--group", into.command.group, "Run the command as this group ID");
     app->add_option("--cwd", into.command.cwd, "Run the command in this directory of the instance")->type_name("DIR");
     app->add_flag("-i,--interactive", into.command.interactive, "Give the command this terminal; nothing is logged");
-    add_duration(app, "--timeout", into.limit.upgrade, "Undo when the command has not ended after this time; 0 waits for ever");
+    add_duration(app, "--timeout", into.limit.upgrade,
+                 "Undo when the command has not ended after this time; 0 waits for ever");
     app->add_option("--log-limit", into.log_limit, "How much output is kept in the log, head and tail; 0 keeps all")
         ->transform(CLI::AsSizeValue(false).description(""))
         ->type_name("SIZE")
@@ -169,16 +181,20 @@ void add_policy(CLI::App* app, run_options& into) {
     app->option_defaults()->group("Health checks");
     add_duration(app, "--retry-for", into.limit.retry_for, "How long the checks may take to pass");
     add_duration(app, "--soak", into.limit.soak, "How long they must then stay good");
-    app->add_flag("--accept-unhealthy", into.accept_unhealthy, "Go on although a check fails before the upgrade; it then only reports");
-    add_list(app, "--expect-lost", into.expect_lost, "A finding that the upgrade may lose: 'unit cron.service', globs too", "FINDING");
+    app->add_flag("--accept-unhealthy", into.accept_unhealthy,
+                  "Go on although a check fails before the upgrade; it then only reports");
+    add_list(app, "--expect-lost", into.expect_lost,
+             "A finding that the upgrade may lose: 'unit cron.service', globs too", "FINDING");
     app->option_defaults()->group("Policy");
     add_choice<core::restart_policy>(app, "--restart", into.restart,
                                      {{"never", core::restart_policy::never},
                                       {"if-needed", core::restart_policy::if_needed},
                                       {"always", core::restart_policy::always}},
                                      "Restart the instance after the command, before the checks");
-    add_duration(app, "--stop-timeout", into.limit.stop, "How long a graceful stop may take before it is forced; 0 forces");
-    add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot", "PATH");
+    add_duration(app, "--stop-timeout", into.limit.stop,
+                 "How long a graceful stop may take before it is forced; 0 forces");
+    add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot",
+             "PATH");
     app->add_flag("--dry-run", into.dry_run, "Print what would be done, and touch nothing");
     app->option_defaults()->group("Options");
 }
@@ -199,8 +215,8 @@ void check_instances(const std::vector<std::string>& instances) {
 void finish_run(run_options& run, const std::vector<std::string>& command) {
     check_instances(run.instances);
     if (command.empty()) {
-        refuse("there is no command to run: write it after the instance and --, as in `belay run " + run.instances.front() +
-               " -- apt-get -y dist-upgrade`");
+        refuse("there is no command to run: write it after the instance and --, as in `belay run " +
+               run.instances.front() + " -- apt-get -y dist-upgrade`");
     }
     if (command.front().empty()) {
         refuse("the command is empty: its first word is the program to run");
@@ -218,7 +234,8 @@ void finish_run(run_options& run, const std::vector<std::string>& command) {
 }
 
 void add_commands(CLI::App& app, raw& into) {
-    auto* run = app.add_subcommand("run", "A transaction for each instance, one after another: snapshot, command, checks; keep or undo");
+    auto* run = app.add_subcommand(
+        "run", "A transaction for each instance, one after another: snapshot, command, checks; keep or undo");
     run->option_defaults()->group("Options");
     add_instances(run, into.run.project, into.run.instances);
     add_common(run, into.run.common, true);
@@ -226,7 +243,8 @@ void add_commands(CLI::App& app, raw& into) {
     add_check_selection(run, into.run.checks);
     add_policy(run, into.run);
 
-    run->footer("Exit codes: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, 5 stuck.");
+    run->footer("Exit codes: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, "
+                "5 stuck.");
 
     auto* check = app.add_subcommand("check", "Run the health checks now and print what they say");
     add_instances(check, into.check.project, into.check.instances);
@@ -238,7 +256,8 @@ void add_commands(CLI::App& app, raw& into) {
     history->add_option("instance", into.history.instance, "Only this instance")->type_name("INSTANCE");
     add_common(history, into.history.common, false);
 
-    auto* show = app.add_subcommand("show", "One transaction whole (the newest): first why it failed and the last lines");
+    auto* show =
+        app.add_subcommand("show", "One transaction whole (the newest): first why it failed and the last lines");
     show->add_option("what", into.show.what, "A transaction, or the newest of an instance")->type_name("TXN|INSTANCE");
     add_common(show, into.show.common, false);
 
@@ -291,9 +310,10 @@ std::variant<request, finished_early> parse_arguments(const std::vector<std::str
     std::vector<std::string> own(args.begin(), dashes);
     const std::vector<std::string> command(has_command ? dashes + 1 : dashes, args.end());
 
-    CLI::App app("belay: transactional upgrades for Incus instances. A snapshot, any command, health checks: the result is "
-                 "kept, or the instance is put back.",
-                 "belay");
+    CLI::App app(
+        "belay: transactional upgrades for Incus instances. A snapshot, any command, health checks: the result is "
+        "kept, or the instance is put back.",
+        "belay");
     app.set_version_flag("--version", "belay " BELAY_VERSION);
     app.formatter(std::make_shared<formatter>());
     app.require_subcommand(1);
@@ -313,9 +333,11 @@ std::variant<request, finished_early> parse_arguments(const std::vector<std::str
         if (app.exit(problem, out, err) == 0) {
             return finished_early{0, out.str(), {}};
         }
-        return finished_early{core::usage_exit_code, {},
-                              fmt::format("belay: {}\nRun `belay {}--help` for the options.\n", core::printable(problem.what()),
-                                          app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ")};
+        return finished_early{
+            core::usage_exit_code,
+            {},
+            fmt::format("belay: {}\nRun `belay {}--help` for the options.\n", core::printable(problem.what()),
+                        app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ")};
     }
 }
 

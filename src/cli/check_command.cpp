@@ -100,8 +100,8 @@ int check_command(const check_command_options& options) {
             continue;
         }
         checks::runner runner(host, options.common.verbose > 0 ? checks::runner::witness(show_output) : nullptr);
-        const auto readings = run::ready_round(runner, s->specs, {{}, name, s->project, "check", 1, {}}, options.retry_for,
-                                               inbox, clock);
+        const auto readings =
+            run::ready_round(runner, s->specs, {{}, name, s->project, "check", 1, {}}, options.retry_for, inbox, clock);
         if (const auto why = inbox.interruption()) {
             return std::max(1, complain(*why));
         }

@@ -15,7 +15,9 @@ namespace belay::cli {
 
 namespace {
 
-bool is_default(const std::string& name) { return std::ranges::find(default_checks, name) != default_checks.end(); }
+bool is_default(const std::string& name) {
+    return std::ranges::find(default_checks, name) != default_checks.end();
+}
 
 std::string as_json(const std::vector<checks::entry>& entries) {
     auto list = nlohmann::ordered_json::array();

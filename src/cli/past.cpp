@@ -73,7 +73,9 @@ core::expected<report::history_entry> load_whole(const std::filesystem::path& st
     return report::history_entry{std::move(summary), how};
 }
 
-std::string as_json(const report::history_entry& entry) { return written(document(entry)); }
+std::string as_json(const report::history_entry& entry) {
+    return written(document(entry));
+}
 
 std::string as_json(std::span<const report::history_entry> entries) {
     auto list = json::array();

@@ -10,8 +10,8 @@
 
 namespace belay::cli {
 
-/// The report of a transaction, from the ends of its journal when it has ended. For one that has not, what it did so far
-/// and whether its process still lives. Errors as of journal::read_journal.
+/// The report of a transaction, from the ends of its journal when it has ended. For one that has not, what it did so
+/// far and whether its process still lives. Errors as of journal::read_journal.
 core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn);
 
 /// The same with every phase also of a transaction that has not ended.

@@ -30,8 +30,8 @@ namespace {
 
 constexpr core::milliseconds request_limit{30'000};
 
-/// What the command gets unless --env says otherwise: a question that nobody answers ends an upgrade. DPKG_FORCE answers
-/// dpkg's question about changed configuration files: the new one where it was not edited, the edited one else.
+/// What the command gets unless --env says otherwise: a question that nobody answers ends an upgrade. DPKG_FORCE
+/// answers dpkg's question about changed configuration files: the new one where it was not edited, the edited one else.
 const std::vector<std::pair<std::string, std::string>> preset_environment{
     {"DEBIAN_FRONTEND", "noninteractive"}, {"NEEDRESTART_MODE", "a"}, {"DPKG_FORCE", "confdef,confold"}};
 
@@ -166,8 +166,9 @@ core::record only_event(const core::report& r, const ports::clock& clock) {
 core::expected<void> check_nesting(const std::string& instance) {
     const auto txn = variable("BELAY_TXN");
     if (txn && variable("BELAY_INSTANCE") == instance) {
-        return core::failure(core::reason::locked,
-                             fmt::format("this belay runs inside transaction {} of instance {}: wait for its end", *txn, instance));
+        return core::failure(
+            core::reason::locked,
+            fmt::format("this belay runs inside transaction {} of instance {}: wait for its end", *txn, instance));
     }
     return {};
 }

@@ -26,8 +26,8 @@ core::expected<void> check_removals(const std::vector<std::string>& names) {
     for (const auto& name : names) {
         if (std::ranges::find(default_checks, name) == default_checks.end()) {
             return core::failure(core::reason::usage,
-                                 fmt::format("--no-check: '{}' is not one of the default checks ({})", core::printable(name),
-                                             fmt::join(default_checks, ", ")));
+                                 fmt::format("--no-check: '{}' is not one of the default checks ({})",
+                                             core::printable(name), fmt::join(default_checks, ", ")));
         }
     }
     return {};

@@ -25,7 +25,9 @@ std::optional<fs::path> home_config() {
     return std::nullopt;
 }
 
-std::size_t indent_of(const std::string& line) { return line.find_first_not_of(' '); }
+std::size_t indent_of(const std::string& line) {
+    return line.find_first_not_of(' ');
+}
 
 } // namespace
 

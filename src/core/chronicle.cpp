@@ -187,7 +187,8 @@ private:
 
 } // namespace
 
-std::vector<std::string> manual_commands(const std::string& instance, const std::string& project, const std::string& txn) {
+std::vector<std::string> manual_commands(const std::string& instance, const std::string& project,
+                                         const std::string& txn) {
     const incus_commands incus(instance, project);
     return {incus.line("stop --force"), incus.line("snapshot restore", snapshot_name(txn)), incus.unlock(),
             incus.line("start")};
@@ -199,7 +200,8 @@ way_out end_by_hand(const report& so_far) {
         return {"The upgrade was decided to be kept; what is left is the lock. To end it by hand:", {incus.unlock()}};
     }
     if (reached(so_far, "start")) {
-        return {"The old state was restored and started. Look whether it runs; what is left is the lock. To end it by hand:",
+        return {"The old state was restored and started. Look whether it runs; what is left is the lock. To end it by "
+                "hand:",
                 {incus.unlock()}};
     }
     if (reached(so_far, "upgrade")) {

@@ -45,7 +45,8 @@ private:
 
 /// The commands that end a transaction by hand when belay could not: they put the instance back to its snapshot, take
 /// the lock off and start it.
-std::vector<std::string> manual_commands(const std::string& instance, const std::string& project, const std::string& txn);
+std::vector<std::string> manual_commands(const std::string& instance, const std::string& project,
+                                         const std::string& txn);
 
 /// What a person can do about a transaction that was interrupted.
 struct way_out {

@@ -22,8 +22,8 @@ constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> units{{
 constexpr double longest_ms = 10.0 * 365 * 86'400'000;
 
 auto not_a_duration(std::string_view text) {
-    return failure(reason::usage,
-                   "'" + std::string(text) + "' is not a duration: write a number and a unit, as in 90s, 15m, 7d, 1.5s or 0");
+    return failure(reason::usage, "'" + std::string(text) +
+                                      "' is not a duration: write a number and a unit, as in 90s, 15m, 7d, 1.5s or 0");
 }
 
 } // namespace

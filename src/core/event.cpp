@@ -50,17 +50,12 @@ bool result_matters(act what) {
 } // namespace
 
 std::string_view type_of(const event& e) {
-    return std::visit(overloaded{[](const opened&) { return "opened"; },
-                                 [](const started&) { return "started"; },
-                                 [](const finished&) { return "finished"; },
-                                 [](const decided&) { return "decided"; },
+    return std::visit(overloaded{[](const opened&) { return "opened"; }, [](const started&) { return "started"; },
+                                 [](const finished&) { return "finished"; }, [](const decided&) { return "decided"; },
                                  [](const interrupted&) { return "interrupted"; },
-                                 [](const warned&) { return "warned"; },
-                                 [](const resumed&) { return "resumed"; },
-                                 [](const observed&) { return "observed"; },
-                                 [](const closed&) { return "closed"; },
-                                 [](const output&) { return "output"; },
-                                 [](const checked&) { return "checked"; },
+                                 [](const warned&) { return "warned"; }, [](const resumed&) { return "resumed"; },
+                                 [](const observed&) { return "observed"; }, [](const closed&) { return "closed"; },
+                                 [](const output&) { return "output"; }, [](const checked&) { return "checked"; },
                                  [](const soaking&) { return "soaking"; }},
                       e);
 }
@@ -84,14 +79,10 @@ bool durable(const event& e) {
     return std::visit(overloaded{[](const opened&) { return false; }, // the intent of the lock puts it on disk
                                  [](const started& x) { return intent_matters(x.what.what); },
                                  [](const finished& x) { return result_matters(x.what.what); },
-                                 [](const decided&) { return true; },
-                                 [](const interrupted&) { return false; },
-                                 [](const warned&) { return false; },
-                                 [](const resumed&) { return true; },
-                                 [](const observed&) { return false; },
-                                 [](const closed&) { return true; },
-                                 [](const output&) { return false; },
-                                 [](const checked&) { return false; },
+                                 [](const decided&) { return true; }, [](const interrupted&) { return false; },
+                                 [](const warned&) { return false; }, [](const resumed&) { return true; },
+                                 [](const observed&) { return false; }, [](const closed&) { return true; },
+                                 [](const output&) { return false; }, [](const checked&) { return false; },
                                  [](const soaking&) { return false; }},
                       e);
 }

@@ -69,7 +69,8 @@ struct opened {
     std::string boot_id{};
 };
 
-/// The intent to do an act. `until` is the wall time at which a confirmation ends, the one limit that outlives a process.
+/// The intent to do an act. `until` is the wall time at which a confirmation ends, the one limit that outlives a
+/// process.
 struct started {
     key what;
     int attempt{1};
@@ -82,19 +83,20 @@ struct finished {
     result how{result::ok};
     error why{}; ///< empty when ok
     double seconds{};
-    std::optional<instance_facts> facts{};  ///< preflight, lock: what was examined
-    std::vector<reading> checks{};          ///< baseline, verify, reverify: the last round
-    std::vector<judged> judgements{};       ///< verify, reverify: the last round against the baseline
-    std::optional<command_end> command{};   ///< upgrade
-    std::optional<double> down_seconds{};   ///< restart: how long the instance was down; absent when it was not needed
-    std::optional<std::string> previous{};  ///< schedule-off: the old local value, absent when there was none
+    std::optional<instance_facts> facts{}; ///< preflight, lock: what was examined
+    std::vector<reading> checks{};         ///< baseline, verify, reverify: the last round
+    std::vector<judged> judgements{};      ///< verify, reverify: the last round against the baseline
+    std::optional<command_end> command{};  ///< upgrade
+    std::optional<double> down_seconds{};  ///< restart: how long the instance was down; absent when it was not needed
+    std::optional<std::string> previous{}; ///< schedule-off: the old local value, absent when there was none
 };
 
 struct decided {
     verdict what{};
 };
 
-/// Something from outside ended the undecided part between two acts: a signal, or a state directory that cannot be written.
+/// Something from outside ended the undecided part between two acts: a signal, or a state directory that cannot be
+/// written.
 struct interrupted {
     error why;
 };

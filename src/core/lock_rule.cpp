@@ -22,7 +22,9 @@ std::vector<std::string> words_of(std::string_view text) {
     return words;
 }
 
-lock_opinion held(std::string message) { return {lock_state::held, {reason::locked, std::move(message)}, {}}; }
+lock_opinion held(std::string message) {
+    return {lock_state::held, {reason::locked, std::move(message)}, {}};
+}
 
 std::string unset_hint(const std::string& instance) {
     return "`incus config unset " + shell_quote(instance) + " " + std::string(lock_key_name) + "`";
@@ -33,11 +35,15 @@ lock_opinion opinion_on_own_host(const lock_holder& holder, const std::string& i
     const std::string pid = std::to_string(holder.pid);
     switch (known) {
     case journal_knowledge::closed:
-        return {lock_state::stale, {}, "replaced the lock of transaction " + holder.txn +
-                                           ", which has ended: a restore or a copy had brought it back"};
+        return {lock_state::stale,
+                {},
+                "replaced the lock of transaction " + holder.txn +
+                    ", which has ended: a restore or a copy had brought it back"};
     case journal_knowledge::other_instance:
-        return {lock_state::stale, {}, "replaced the lock of transaction " + holder.txn +
-                                           ", which was about another instance: this one is a copy"};
+        return {lock_state::stale,
+                {},
+                "replaced the lock of transaction " + holder.txn +
+                    ", which was about another instance: this one is a copy"};
     case journal_knowledge::unknown:
         return held("instance " + instance + " is locked by transaction " + holder.txn + ": held by pid " + pid +
                     (process_alive ? "" : " (not running any more)") +
@@ -91,7 +97,8 @@ lock_opinion judge_lock(std::string_view text, const lock_holder& self, const st
     const bool ended_here = known == journal_knowledge::closed || known == journal_knowledge::other_instance;
     if (holder->machine_id != self.machine_id && !ended_here) {
         return held("instance " + instance + " is locked by transaction " + holder->txn + " of another machine (" +
-                    printable(holder->machine_id) + "): end it there; if this instance is a copy from there, remove the lock with " +
+                    printable(holder->machine_id) +
+                    "): end it there; if this instance is a copy from there, remove the lock with " +
                     unset_hint(instance));
     }
     return opinion_on_own_host(*holder, instance, known, process_alive);

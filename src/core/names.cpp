@@ -11,9 +11,13 @@ namespace belay::core {
 
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 constexpr std::size_t longest_name = 63;
 
@@ -25,8 +29,9 @@ expected<void> check_instance_name(std::string_view name) {
         return failure(reason::usage, "the name of an instance is empty: give the name as `incus list` shows it");
     }
     if (name.find(':') != std::string_view::npos) {
-        return failure(reason::usage, shown + " names a remote: belay works on the instances of this host's own daemon, "
-                                              "give the name without 'REMOTE:', on the server itself");
+        return failure(reason::usage, shown +
+                                          " names a remote: belay works on the instances of this host's own daemon, "
+                                          "give the name without 'REMOTE:', on the server itself");
     }
     const bool characters = std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c) || c == '-'; });
     if (!characters || name.size() > longest_name || name.front() == '-' || name.back() == '-' ||

@@ -10,11 +10,12 @@
 
 namespace belay::core {
 
-/// Whether this can be the name of a local instance: 1 to 63 letters, digits and dashes, no dash at either end, no digit
-/// at the start, as Incus asks of new instances. REMOTE:NAME has an error of its own. Error: usage.
+/// Whether this can be the name of a local instance: 1 to 63 letters, digits and dashes, no dash at either end, no
+/// digit at the start, as Incus asks of new instances. REMOTE:NAME has an error of its own. Error: usage.
 expected<void> check_instance_name(std::string_view name);
 
-/// Whether this can be the name of a project: not empty, no '/', white space, quotes or control characters. Error: usage.
+/// Whether this can be the name of a project: not empty, no '/', white space, quotes or control characters. Error:
+/// usage.
 expected<void> check_project_name(std::string_view name);
 
 /// `YYYYMMDDtHHMMSSz-xxxx`, UTC and four random hex digits, so that names sort by time.

@@ -117,7 +117,9 @@ verdict verdict_on_failure(const state& s) {
     return verdict::refuse;
 }
 
-verdict verdict_on_success(const state& s) { return s.how.undoes_kept ? verdict::undo : verdict::commit; }
+verdict verdict_on_success(const state& s) {
+    return s.how.undoes_kept ? verdict::undo : verdict::commit;
+}
 
 outcome outcome_of(const state& s) {
     switch (*s.decision) {

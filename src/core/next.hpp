@@ -47,6 +47,8 @@ step next(const state& s);
 std::string_view phase_name(act what, std::optional<verdict> decision);
 
 /// Whether an act belongs to the part before the verdict.
-constexpr bool undecided(act what) { return what <= act::confirm; }
+constexpr bool undecided(act what) {
+    return what <= act::confirm;
+}
 
 } // namespace belay::core

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a transaction was asked to do: the first line of its journal holds it, so that another process can go on with it.
+// What a transaction was asked to do: the first line of its journal holds it, so that another process can go on with
+// it.
 #pragma once
 #include "core/words.hpp"
 
@@ -41,9 +42,9 @@ struct limits {
     milliseconds upgrade{std::chrono::hours(1)};
     milliseconds retry_for{60'000};
     milliseconds soak{10'000};
-    milliseconds stop{10'000};           ///< for the graceful stop; 0 forces
-    milliseconds daemon_wait{120'000};   ///< how long a daemon that is away is waited for in a rollback
-    milliseconds rollback_retry{30'000}; ///< how long a stop, restore or start that fails is repeated
+    milliseconds stop{10'000};                        ///< for the graceful stop; 0 forces
+    milliseconds daemon_wait{120'000};                ///< how long a daemon that is away is waited for in a rollback
+    milliseconds rollback_retry{30'000};              ///< how long a stop, restore or start that fails is repeated
     milliseconds operation{std::chrono::minutes(30)}; ///< for one operation of the daemon that is under way
 
     bool operator==(const limits&) const = default;
@@ -67,13 +68,15 @@ struct plan {
     bool guards_schedule{false};              ///< the driver restores only its newest snapshot
     bool confirms{false};
     bool saves_evidence{false};
-    bool retains{false};       ///< on commit the snapshot gets an expiry
-    bool undoes_kept{false};   ///< undo a kept upgrade, instead of a new one
+    bool retains{false};     ///< on commit the snapshot gets an expiry
+    bool undoes_kept{false}; ///< undo a kept upgrade, instead of a new one
 
     bool operator==(const plan&) const = default;
 };
 
 /// The name of a transaction's snapshots.
-inline std::string snapshot_name(const std::string& txn) { return "belay-" + txn; }
+inline std::string snapshot_name(const std::string& txn) {
+    return "belay-" + txn;
+}
 
 } // namespace belay::core

@@ -7,7 +7,9 @@ namespace belay::core {
 
 namespace {
 
-bool serves_verdict(act what) { return what > act::confirm; }
+bool serves_verdict(act what) {
+    return what > act::confirm;
+}
 
 /// Folds one event into the state. Overloads for every alternative: a new event does not compile until it is here.
 struct folder {
@@ -89,7 +91,9 @@ bool state::snapshots_complete() const {
     return std::ranges::all_of(how.targets, [&](const auto& target) { return ok(act::snapshot, target); });
 }
 
-void fold(state& s, const event& e) { std::visit(folder{s}, e); }
+void fold(state& s, const event& e) {
+    std::visit(folder{s}, e);
+}
 
 state apply(state s, const event& e) {
     fold(s, e);

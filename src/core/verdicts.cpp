@@ -37,7 +37,8 @@ bool status_acceptable(health before, health now, bool accept_unhealthy) {
 }
 
 judged judge_one(const reading* before, const reading& now, const judge_policy& policy) {
-    judged result{now.name, now.where, now.required, before ? before->how : health::none, now.how, now.summary, {}, {}, true};
+    judged result{now.name, now.where, now.required, before ? before->how : health::none, now.how, now.summary,
+                  {},       {},        true};
     const bool has_findings = now.how == health::pass || now.how == health::fail;
     if (before && has_findings) {
         result.new_bad = difference(now.bad, before->bad);
@@ -47,8 +48,8 @@ judged judge_one(const reading* before, const reading& now, const judge_policy& 
                                        [&](const auto& pattern) { return glob_match(pattern, finding); });
         });
     }
-    result.acceptable = status_acceptable(result.baseline, now.how, policy.accept_unhealthy) && result.new_bad.empty() &&
-                        result.lost_good.empty();
+    result.acceptable = status_acceptable(result.baseline, now.how, policy.accept_unhealthy) &&
+                        result.new_bad.empty() && result.lost_good.empty();
     return result;
 }
 
@@ -114,7 +115,14 @@ std::vector<judged> judge_baseline(const std::vector<reading>& baseline) {
     std::vector<judged> round;
     round.reserve(baseline.size());
     for (const auto& first : baseline) {
-        round.push_back({first.name, first.where, first.required, first.how, health::none, first.summary, {}, {},
+        round.push_back({first.name,
+                         first.where,
+                         first.required,
+                         first.how,
+                         health::none,
+                         first.summary,
+                         {},
+                         {},
                          first.how == health::pass || first.how == health::skip});
     }
     return round;
@@ -124,7 +132,9 @@ bool acceptable(const std::vector<judged>& round) {
     return std::ranges::all_of(round, [](const judged& check) { return check.acceptable || !check.required; });
 }
 
-bool baseline_acceptable(const std::vector<reading>& baseline) { return acceptable(judge_baseline(baseline)); }
+bool baseline_acceptable(const std::vector<reading>& baseline) {
+    return acceptable(judge_baseline(baseline));
+}
 
 bool waits(const std::vector<reading>& round) {
     return std::ranges::any_of(round, [](const reading& now) { return now.required && now.how == health::not_yet; });

@@ -39,7 +39,7 @@ struct judged {
 };
 
 struct judge_policy {
-    bool accept_unhealthy{false};         ///< a check that failed at the baseline only reports; its findings still count
+    bool accept_unhealthy{false}; ///< a check that failed at the baseline only reports; its findings still count
     std::vector<std::string> expect_lost; ///< globs
 };
 

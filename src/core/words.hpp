@@ -85,38 +85,73 @@ namespace detail {
 template <class Enum, std::size_t N>
 using words = std::array<std::string_view, N>;
 
-inline constexpr words<act, 22> act_words{"preflight", "lock",     "baseline", "quiesce", "pause",        "snapshot",
-                                          "unpause",   "resume",   "schedule-off", "upgrade", "restart",  "verify",
-                                          "confirm",   "evidence", "stop",     "restore", "start",        "reverify",
-                                          "schedule-on", "keep",   "discard",  "unlock"};
+inline constexpr words<act, 22> act_words{"preflight",   "lock",     "baseline",     "quiesce", "pause",   "snapshot",
+                                          "unpause",     "resume",   "schedule-off", "upgrade", "restart", "verify",
+                                          "confirm",     "evidence", "stop",         "restore", "start",   "reverify",
+                                          "schedule-on", "keep",     "discard",      "unlock"};
 inline constexpr words<result, 5> result_words{"ok", "failed", "timed-out", "cancelled", "again"};
 inline constexpr words<verdict, 3> verdict_words{"commit", "undo", "refuse"};
 inline constexpr words<outcome, 6> outcome_words{"committed", "unchanged", "rolled-back", "rolled-back-unhealthy",
                                                  "refused",   "stuck"};
-inline constexpr words<reason, 24> reason_words{
-    "ok",          "command-failed", "check-failed",   "timeout",         "interrupted",     "instance-went-down",
-    "daemon-lost", "baseline-bad",   "locked",         "not-found",       "not-running",     "ephemeral",
-    "no-permission", "no-daemon",    "no-space",       "uncovered",       "not-restorable",  "snapshot-failed",
-    "restart-failed", "no-confirm",  "io-error",       "restore-failed",  "start-failed",    "usage"};
+inline constexpr words<reason, 24> reason_words{"ok",
+                                                "command-failed",
+                                                "check-failed",
+                                                "timeout",
+                                                "interrupted",
+                                                "instance-went-down",
+                                                "daemon-lost",
+                                                "baseline-bad",
+                                                "locked",
+                                                "not-found",
+                                                "not-running",
+                                                "ephemeral",
+                                                "no-permission",
+                                                "no-daemon",
+                                                "no-space",
+                                                "uncovered",
+                                                "not-restorable",
+                                                "snapshot-failed",
+                                                "restart-failed",
+                                                "no-confirm",
+                                                "io-error",
+                                                "restore-failed",
+                                                "start-failed",
+                                                "usage"};
 inline constexpr words<health, 5> health_words{"pass", "fail", "skip", "not-yet", "none"};
 inline constexpr words<place, 2> place_words{"guest", "host"};
 inline constexpr words<restart_policy, 3> restart_policy_words{"never", "if-needed", "always"};
 
-constexpr const auto& words_of(act) { return act_words; }
+constexpr const auto& words_of(act) {
+    return act_words;
+}
 
-constexpr const auto& words_of(result) { return result_words; }
+constexpr const auto& words_of(result) {
+    return result_words;
+}
 
-constexpr const auto& words_of(verdict) { return verdict_words; }
+constexpr const auto& words_of(verdict) {
+    return verdict_words;
+}
 
-constexpr const auto& words_of(outcome) { return outcome_words; }
+constexpr const auto& words_of(outcome) {
+    return outcome_words;
+}
 
-constexpr const auto& words_of(reason) { return reason_words; }
+constexpr const auto& words_of(reason) {
+    return reason_words;
+}
 
-constexpr const auto& words_of(health) { return health_words; }
+constexpr const auto& words_of(health) {
+    return health_words;
+}
 
-constexpr const auto& words_of(place) { return place_words; }
+constexpr const auto& words_of(place) {
+    return place_words;
+}
 
-constexpr const auto& words_of(restart_policy) { return restart_policy_words; }
+constexpr const auto& words_of(restart_policy) {
+    return restart_policy_words;
+}
 } // namespace detail
 
 /// The word of an enumerator: `to_word(act::schedule_off)` is "schedule-off".

@@ -68,11 +68,12 @@ public:
     /// Deletes a snapshot; ok when there is none (any more).
     virtual core::expected<void> discard(const std::string& target, const std::string& name, milliseconds limit) = 0;
 
-    /// Stops the instance: gracefully for so long, then by force (`graceful` 0: by force at once). ok when it is stopped.
+    /// Stops the instance: gracefully for so long, then by force (`graceful` 0: by force at once). ok when it is
+    /// stopped.
     virtual core::expected<void> stop(milliseconds graceful, milliseconds limit) = 0;
 
-    /// Restores a snapshot of the stopped instance, after making sure that the snapshot cannot expire meanwhile; ok only
-    /// when its operation succeeded. Error: restore_failed, no_daemon.
+    /// Restores a snapshot of the stopped instance, after making sure that the snapshot cannot expire meanwhile; ok
+    /// only when its operation succeeded. Error: restore_failed, no_daemon.
     virtual core::expected<void> restore(const std::string& target, const std::string& name, milliseconds limit) = 0;
 
     /// Starts the instance; ok when it runs.

@@ -11,8 +11,8 @@ class journal {
 public:
     virtual ~journal() = default;
 
-    /// Appends a record that is not transient. When core::durable(r.what), it and every record before it are on disk when
-    /// this returns. Error: io_error, and then nothing of the record counts as written.
+    /// Appends a record that is not transient. When core::durable(r.what), it and every record before it are on disk
+    /// when this returns. Error: io_error, and then nothing of the record counts as written.
     virtual core::expected<void> append(const core::record& r) = 0;
 
     /// Appends raw output of the command to the log, within its limit. Error: io_error.

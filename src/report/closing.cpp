@@ -102,8 +102,7 @@ std::string refused(const core::report& r, const style& look) {
     const auto sentence = r.why == core::reason::not_found
                               ? fmt::format("Nothing was touched: there is no instance {}.", r.instance)
                               : fmt::format("{} is as it was: the upgrade was not started.", r.instance);
-    return head(tone::bad, sentence, look) +
-           facts(about, look);
+    return head(tone::bad, sentence, look) + facts(about, look);
 }
 
 std::string stuck(const core::report& r, const style& look) {

@@ -59,14 +59,16 @@ core::finished transaction::preflight() {
     return f;
 }
 
-std::string transaction::own_lock() const { return core::to_text(world_.locks.self(request_.txn)); }
+std::string transaction::own_lock() const {
+    return core::to_text(world_.locks.self(request_.txn));
+}
 
 /// One try at the key: true when it is ours now, false when the configuration had changed and was read again.
 core::expected<bool> transaction::swap_lock() {
     const auto self = world_.locks.self(request_.txn);
     const auto holder = core::parse_lock(examined_.lock);
-    const auto known = holder ? world_.locks.knowledge(holder->txn, examined_.facts.uuid)
-                              : core::journal_knowledge::unknown;
+    const auto known =
+        holder ? world_.locks.knowledge(holder->txn, examined_.facts.uuid) : core::journal_knowledge::unknown;
     const auto opinion =
         core::judge_lock(examined_.lock, self, plan().instance, known, holder && world_.locks.alive(*holder));
     switch (opinion.how) {
@@ -148,8 +150,8 @@ core::finished transaction::ended_command(const ports::guest_exit& end, std::uin
         return cancelled(std::move(f));
     case ports::ended::timed_out:
         f.how = core::result::timed_out;
-        f.why = {core::reason::timeout, fmt::format("the command did not end within {}",
-                                                    core::format_duration(plan().limit.upgrade))};
+        f.why = {core::reason::timeout,
+                 fmt::format("the command did not end within {}", core::format_duration(plan().limit.upgrade))};
         return f;
     case ports::ended::exited:
         break;
@@ -196,9 +198,11 @@ core::error transaction::why_command_failed(int exit_code) {
     const auto program = plan().command.argv.empty() ? std::string{} : core::printable(plan().command.argv.front());
     switch (exit_code) {
     case 126:
-        return {core::reason::command_failed, fmt::format("the command could not be executed: '{}' (exit status 126)", program)};
+        return {core::reason::command_failed,
+                fmt::format("the command could not be executed: '{}' (exit status 126)", program)};
     case 127:
-        return {core::reason::command_failed, fmt::format("the command was not found in the instance: '{}' (exit status 127)", program)};
+        return {core::reason::command_failed,
+                fmt::format("the command was not found in the instance: '{}' (exit status 127)", program)};
     default:
         break;
     }

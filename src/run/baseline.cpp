@@ -23,7 +23,8 @@ std::vector<core::check_spec> waiting(const std::vector<core::check_spec>& specs
 
 void merge(std::vector<core::reading>& all, const std::vector<core::reading>& newer) {
     for (const auto& reading : newer) {
-        std::ranges::replace_if(all, [&](const auto& old) { return old.name == reading.name; }, reading);
+        std::ranges::replace_if(
+            all, [&](const auto& old) { return old.name == reading.name; }, reading);
     }
 }
 

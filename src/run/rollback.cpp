@@ -20,8 +20,8 @@ bool hopeless(const core::error& e) {
 
 } // namespace
 
-/// Turns a failure into `again` while it is worth it: a daemon that is away is waited for, anything else is repeated for
-/// a shorter while (a restore on a full pool fails at first and then succeeds).
+/// Turns a failure into `again` while it is worth it: a daemon that is away is waited for, anything else is repeated
+/// for a shorter while (a restore on a full pool fails at first and then succeeds).
 core::finished transaction::repeated(const core::key& what, core::expected<void> outcome) {
     if (outcome) {
         first_failure_.erase(what);
@@ -45,8 +45,7 @@ core::finished transaction::stop(int attempt_number) {
 }
 
 core::finished transaction::restore(const std::string& target) {
-    return repeated({core::act::restore, target},
-                    world_.host.restore(target, snapshot_name(), plan().limit.operation));
+    return repeated({core::act::restore, target}, world_.host.restore(target, snapshot_name(), plan().limit.operation));
 }
 
 /// Before the start the lock key is made ours again: the restore brought back the one of the snapshot's moment, which a
@@ -69,11 +68,12 @@ core::finished transaction::start() {
 }
 
 core::finished transaction::discard(const std::string& target) {
-    auto f = repeated({core::act::discard, target},
-                      world_.host.discard(target, snapshot_name(), plan().limit.operation));
+    auto f =
+        repeated({core::act::discard, target}, world_.host.discard(target, snapshot_name(), plan().limit.operation));
     if (f.how == core::result::failed) {
-        emit(core::warned{fmt::format("snapshot {1} of instance {0} could not be deleted ({2}): `incus snapshot delete {0} {1}`",
-                                      plan().instance, snapshot_name(), core::describe(f.why))});
+        emit(core::warned{
+            fmt::format("snapshot {1} of instance {0} could not be deleted ({2}): `incus snapshot delete {0} {1}`",
+                        plan().instance, snapshot_name(), core::describe(f.why))});
     }
     return f;
 }

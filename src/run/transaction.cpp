@@ -17,13 +17,13 @@ bool needs_paper(const core::event& what, const core::state& s) {
 }
 
 core::error not_supported(core::act what) {
-    return {core::reason::usage, "this belay has no adapter for the phase " + std::string(core::to_word(what)), {}, false};
+    return {
+        core::reason::usage, "this belay has no adapter for the phase " + std::string(core::to_word(what)), {}, false};
 }
 
 } // namespace
 
-transaction::transaction(world w, request r)
-    : world_(w), request_(std::move(r)), chronicle_(request_.log_file) {}
+transaction::transaction(world w, request r) : world_(w), request_(std::move(r)), chronicle_(request_.log_file) {}
 
 core::report transaction::run() {
     const auto self = world_.locks.self(request_.txn);
@@ -60,9 +60,13 @@ void transaction::take(const core::perform& what) {
     emit(std::move(end));
 }
 
-void transaction::take(const core::decide& what) { emit(core::decided{what.what}); }
+void transaction::take(const core::decide& what) {
+    emit(core::decided{what.what});
+}
 
-void transaction::take(const core::observe&) { emit(core::observed{true}); }
+void transaction::take(const core::observe&) {
+    emit(core::observed{true});
+}
 
 void transaction::take(const core::close& what) {
     report_ = chronicle_.summary(what.how);
@@ -70,12 +74,14 @@ void transaction::take(const core::close& what) {
 }
 
 core::record transaction::recorded(core::event what) {
-    return {core::record::version, ++seq_,        world_.clock.wall(), world_.clock.boottime(),
+    return {core::record::version, ++seq_,          world_.clock.wall(), world_.clock.boottime(),
             request_.txn,          plan().instance, std::move(what)};
 }
 
 /// Shows a transient event.
-void transaction::show(core::event what) { world_.listener.on(recorded(std::move(what))); }
+void transaction::show(core::event what) {
+    world_.listener.on(recorded(std::move(what)));
+}
 
 /// Journals an event, folds it and shows it. False when it could not be written and therefore does not count.
 bool transaction::emit(core::event what) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The driver of one transaction: does what core::next says, through the ports, on the thread that calls run(). It owns no
-// signal, no terminal and no clock, so that many transactions can be driven in one process.
+// The driver of one transaction: does what core::next says, through the ports, on the thread that calls run(). It owns
+// no signal, no terminal and no clock, so that many transactions can be driven in one process.
 #pragma once
 #include "core/chronicle.hpp"
 #include "core/next.hpp"
@@ -37,7 +37,8 @@ class transaction {
 public:
     transaction(world w, request r);
 
-    /// Runs the transaction to its end and returns its report. Errors of the world end in the report; there are no others.
+    /// Runs the transaction to its end and returns its report. Errors of the world end in the report; there are no
+    /// others.
     core::report run();
 
 private:
@@ -52,7 +53,9 @@ private:
     void take(const core::decide& what);
     void take(const core::observe& what);
     void take(const core::close& what);
+
     void take(const core::nothing&) {}
+
     bool emit(core::event what);
     void notice_lost_record(const core::error& why);
     void show(core::event what);

@@ -20,8 +20,8 @@ constexpr milliseconds soak_pause{1'000};
 } // namespace
 
 ports::hook_context transaction::context(core::act phase, int attempt_number) const {
-    return {request_.txn, plan().instance, plan().project, std::string(core::to_word(phase)), attempt_number,
-            snapshot_name()};
+    return {request_.txn,   plan().instance, plan().project, std::string(core::to_word(phase)),
+            attempt_number, snapshot_name()};
 }
 
 core::finished transaction::cancelled(core::finished f) const {
@@ -111,8 +111,8 @@ core::finished transaction::soak(core::finished last, int attempt_number, const 
         if (!verdict.good) {
             last.how = core::result::failed;
             last.why = verdict.why;
-            last.why.message = fmt::format("within the soak of {}: {}", core::format_duration(plan().limit.soak),
-                                           last.why.message);
+            last.why.message =
+                fmt::format("within the soak of {}: {}", core::format_duration(plan().limit.soak), last.why.message);
             return last;
         }
     }

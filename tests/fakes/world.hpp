@@ -27,9 +27,9 @@ public:
 
 /// How a call of the fake host goes wrong.
 enum class trouble {
-    error,        ///< refused without effect
-    error_after,  ///< done, but the answer was lost
-    transient,    ///< refused, may be tried again
+    error,       ///< refused without effect
+    error_after, ///< done, but the answer was lost
+    transient,   ///< refused, may be tried again
 };
 
 /// One instance and its daemon.
@@ -71,6 +71,7 @@ public:
         int times{1'000'000};
         core::reason code{core::reason::io_error};
     };
+
     std::map<std::string, failing> failures;
 
     /// The command: changes the content, takes time, returns an exit status.
@@ -209,7 +210,8 @@ private:
     }
 
     template <class T>
-    core::expected<T> guarded(const std::string& name, core::reason code, const std::function<core::expected<T>()>& body) {
+    core::expected<T> guarded(const std::string& name, core::reason code,
+                              const std::function<core::expected<T>()>& body) {
         calls.push_back(name);
         clock_.now += milliseconds{10};
         if (on_call) {

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace belay;
@@ -114,7 +114,8 @@ TEST_CASE("a check describes itself in its first lines") {
     CHECK(check->where == core::place::host);
     CHECK(check->timeout == 5s);
     CHECK(check->summary == "It answers");
-    CHECK(checks::describe(dir.put("late", "#!/bin/sh\n" + std::string(20, '\n') + "# belay: where=host\n"))->where == core::place::guest);
+    CHECK(checks::describe(dir.put("late", "#!/bin/sh\n" + std::string(20, '\n') + "# belay: where=host\n"))->where ==
+          core::place::guest);
 }
 
 TEST_CASE("a description that is wrong names the file and the mistake") {
@@ -189,7 +190,8 @@ TEST_CASE("as root, what others may write is not run") {
     const auto in_open_folder = dir.put("open/web", script);
     chmod((dir.path / "open").c_str(), 0777);
     CHECK_FALSE(checks::check_trust(in_open_folder, 0));
-    CHECK(checks::library({dir.path / "open"}, 0).find("web").error().message.find("others than root may write") != std::string::npos);
+    CHECK(checks::library({dir.path / "open"}, 0).find("web").error().message.find("others than root may write") !=
+          std::string::npos);
     const auto foreign = dir.put("safe/foreign", script);
     REQUIRE(chown(foreign.c_str(), some_user, some_user) == 0);
     CHECK_FALSE(checks::check_trust(foreign, 0));
@@ -221,7 +223,8 @@ TEST_CASE("scripts travel to the guest in the way of their interpreter") {
     const auto marked = [](const std::string& text) { return checks::with_end_mark(text).argv.front(); };
     CHECK(sh->argv == std::vector<std::string>{"sh", "-c", marked("#!/bin/sh\nexit 0\n"), "web", "a", ""});
     CHECK(sh->input.empty());
-    CHECK(checks::script_for_guest("web", "#!/bin/sh -eu\n", {})->argv == std::vector<std::string>{"sh", "-eu", "-c", marked("#!/bin/sh -eu\n"), "web"});
+    CHECK(checks::script_for_guest("web", "#!/bin/sh -eu\n", {})->argv ==
+          std::vector<std::string>{"sh", "-eu", "-c", marked("#!/bin/sh -eu\n"), "web"});
     const auto none = checks::script_for_guest("web", "exit 0\n", {});
     CHECK(none->argv.front() == "sh");
     const auto python = checks::script_for_guest("web", "#!/usr/bin/env python3\nprint()\n", {"-x"});
@@ -229,8 +232,9 @@ TEST_CASE("scripts travel to the guest in the way of their interpreter") {
     CHECK(python->input == "#!/usr/bin/env python3\nprint()\n");
     const auto bash = checks::script_for_guest("web", "#!/bin/bash -e\n:\n", {"-x"});
     CHECK(bash->argv == std::vector<std::string>{"/bin/bash", "-e", "-s", "--", "-x"});
-    CHECK_FALSE(checks::script_for_guest("web", "\x7f"
-                                                "ELF\0"s,
+    CHECK_FALSE(checks::script_for_guest("web",
+                                         "\x7f"
+                                         "ELF\0"s,
                                          {}));
     CHECK_FALSE(checks::script_for_guest("web", "#!/bin/sh\n" + std::string(200'000, '#'), {}));
 }
@@ -238,7 +242,8 @@ TEST_CASE("scripts travel to the guest in the way of their interpreter") {
 TEST_CASE("a check on the host runs with its environment and its arguments") {
     const scratch dir;
     local_guest guest;
-    auto spec = host_check(dir.put("env", "#!/bin/sh\necho \"good: $BELAY_INSTANCE $BELAY_PHASE $BELAY_SNAPSHOT $1\"\necho ok\n"));
+    auto spec = host_check(
+        dir.put("env", "#!/bin/sh\necho \"good: $BELAY_INSTANCE $BELAY_PHASE $BELAY_SNAPSHOT $1\"\necho ok\n"));
     spec.args = {"a b"};
     const auto r = run_one(spec, guest);
     CHECK(r.how == core::health::pass);
@@ -249,11 +254,15 @@ TEST_CASE("a check on the host runs with its environment and its arguments") {
 TEST_CASE("checks that misbehave fail, and say how") {
     const scratch dir;
     local_guest guest;
-    CHECK(run_one(host_check(dir.put("hang", "#!/bin/sh\nsleep 60\n"), 200ms), guest).summary == "did not end within 200ms");
-    const auto flood = run_one(host_check(dir.put("flood", "#!/bin/sh\nwhile :; do echo good: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done\n")), guest);
+    CHECK(run_one(host_check(dir.put("hang", "#!/bin/sh\nsleep 60\n"), 200ms), guest).summary ==
+          "did not end within 200ms");
+    const auto flood = run_one(
+        host_check(dir.put("flood", "#!/bin/sh\nwhile :; do echo good: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done\n")),
+        guest);
     CHECK(flood.how == core::health::fail);
     CHECK(flood.summary == "printed more than 1024 KiB and was ended");
-    const auto garbage = run_one(host_check(dir.put("garbage", "#!/bin/sh\nprintf 'bad: \\377\\000x\\033[2J\\n'\nexit 3\n")), guest);
+    const auto garbage =
+        run_one(host_check(dir.put("garbage", "#!/bin/sh\nprintf 'bad: \\377\\000x\\033[2J\\n'\nexit 3\n")), guest);
     CHECK(garbage.how == core::health::fail);
     CHECK(garbage.summary == "exit status 3");
     CHECK(garbage.bad.begin()->find('\x1b') == std::string::npos);
@@ -301,10 +310,15 @@ TEST_CASE("a guest check whose output is lost on the way is run again") {
 }
 
 TEST_CASE("the mark is printed however a script ends, and does not change its exit status") {
-    for (const auto& [text, status] : {std::pair{"exit 3", 3}, {"false", 1}, {"set -e; false; echo no", 1}, {"echo x", 0}, {"#!/bin/sh\n# c\nexit 75", 75}}) {
+    for (const auto& [text, status] : {std::pair{"exit 3", 3},
+                                       {"false", 1},
+                                       {"set -e; false; echo no", 1},
+                                       {"echo x", 0},
+                                       {"#!/bin/sh\n# c\nexit 75", 75}}) {
         const auto script = checks::with_end_mark(text);
         std::string out;
-        const auto end = process::run({.argv = {"sh", "-c", script.argv.front()}}, 10s, [&](auto, std::string_view piece) { out += piece; }, {});
+        const auto end = process::run({.argv = {"sh", "-c", script.argv.front()}}, 10s,
+                                      [&](auto, std::string_view piece) { out += piece; }, {});
         REQUIRE(end);
         CHECK(end->code == status);
         CHECK(out.ends_with(std::string(checks::end_mark) + "\n"));

@@ -53,7 +53,9 @@ std::string play(state s, Result result_of) {
 
 constexpr auto all_ok = [](const key&, int) { return result::ok; };
 
-state opened_with(const plan& how) { return apply({}, opened{how}); }
+state opened_with(const plan& how) {
+    return apply({}, opened{how});
+}
 
 } // namespace
 
@@ -99,8 +101,9 @@ TEST_CASE("a check that only warns does not decide") {
 TEST_CASE("the lock key is written and read") {
     CHECK(to_text(self) == "20261123t220000z-0001 machine boot 10");
     CHECK(parse_lock(to_text(self)) == self);
-    for (const auto* bad : {"", "x", "20261123t220000z-0001 machine boot", "20261123t220000z-0001 machine boot 0",
-                            "20261123t220000z-0001 machine boot 1 2", "20261123t220000z-0001  boot 1", "web machine boot 1"}) {
+    for (const auto* bad :
+         {"", "x", "20261123t220000z-0001 machine boot", "20261123t220000z-0001 machine boot 0",
+          "20261123t220000z-0001 machine boot 1 2", "20261123t220000z-0001  boot 1", "web machine boot 1"}) {
         CHECK_FALSE(parse_lock(bad));
     }
 }
@@ -137,7 +140,9 @@ TEST_CASE("every act of the table has its place in the normal path") {
     CHECK(play(opened_with(how), all_ok) ==
           "preflight lock baseline quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart verify "
           "confirm commit! keep schedule-on unlock committed");
-    const auto fail_verify = [](const key& what, int) { return what.what == act::verify ? result::failed : result::ok; };
+    const auto fail_verify = [](const key& what, int) {
+        return what.what == act::verify ? result::failed : result::ok;
+    };
     CHECK(play(opened_with(how), fail_verify) ==
           "preflight lock baseline quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart verify "
           "undo! evidence stop restore restore start reverify discard discard unlock rolled-back");
@@ -150,11 +155,15 @@ TEST_CASE("what was begun is taken back, and nothing else") {
     const auto second_fails = [](const key& what, int) {
         return what == key{act::snapshot, "pool/data"} ? result::failed : result::ok;
     };
-    CHECK(play(opened_with(how), second_fails) ==
-          "preflight lock baseline quiesce pause snapshot snapshot refuse! unpause resume discard discard unlock refused");
-    const auto quiesce_fails = [](const key& what, int) { return what.what == act::quiesce ? result::failed : result::ok; };
+    CHECK(play(opened_with(how), second_fails) == "preflight lock baseline quiesce pause snapshot snapshot refuse! "
+                                                  "unpause resume discard discard unlock refused");
+    const auto quiesce_fails = [](const key& what, int) {
+        return what.what == act::quiesce ? result::failed : result::ok;
+    };
     CHECK(play(opened_with(how), quiesce_fails) == "preflight lock baseline quiesce refuse! resume unlock refused");
-    const auto resume_fails = [](const key& what, int) { return what.what == act::resume ? result::failed : result::ok; };
+    const auto resume_fails = [](const key& what, int) {
+        return what.what == act::resume ? result::failed : result::ok;
+    };
     CHECK(play(opened_with(how), resume_fails) ==
           "preflight lock baseline quiesce pause snapshot snapshot unpause resume undo! stop restore restore start "
           "reverify discard discard unlock rolled-back");

@@ -23,7 +23,8 @@ TEST_CASE("durations are read as people write them") {
 }
 
 TEST_CASE("what is no duration is an error that names it") {
-    const auto* text = GENERATE("", "s", "10", "-5s", "5 s", "5x", "1e3s", "nan", "infs", "5s5", "99999d", "0.0001ms", "+5s", ".");
+    const auto* text =
+        GENERATE("", "s", "10", "-5s", "5 s", "5x", "1e3s", "nan", "infs", "5s5", "99999d", "0.0001ms", "+5s", ".");
     const auto parsed = parse_duration(text);
     INFO(text);
     REQUIRE_FALSE(parsed);
@@ -43,7 +44,8 @@ TEST_CASE("a duration that was written is read back") {
 TEST_CASE("names of instances") {
     CHECK(check_instance_name("web1"));
     CHECK(check_instance_name("A-b-9"));
-    for (const auto& bad : {""s, "a/b"s, ".."s, "a\nb"s, "a b"s, "-a"s, "a-"s, "1a"s, std::string(64, 'a'), "a\0b"s, "ä"s, "../x"s}) {
+    for (const auto& bad :
+         {""s, "a/b"s, ".."s, "a\nb"s, "a b"s, "-a"s, "a-"s, "1a"s, std::string(64, 'a'), "a\0b"s, "ä"s, "../x"s}) {
         const auto checked = check_instance_name(bad);
         REQUIRE_FALSE(checked);
         CHECK(checked.error().code == reason::usage);

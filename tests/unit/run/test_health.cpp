@@ -25,8 +25,14 @@ void require_old_and_clean(const fake_world& w) {
 auto good_between(core::milliseconds& upgraded, core::milliseconds from, core::milliseconds to) {
     return [&upgraded, from, to](const core::check_spec& spec, fakes::fake_incus& incus, core::milliseconds now) {
         const bool good = incus.content == "old" || (now - upgraded >= from && now - upgraded < to);
-        return core::reading{spec.name, spec.where, spec.required, good ? core::health::pass : core::health::fail,
-                             good ? "up" : "down", {}, {}, 0};
+        return core::reading{spec.name,
+                             spec.where,
+                             spec.required,
+                             good ? core::health::pass : core::health::fail,
+                             good ? "up" : "down",
+                             {},
+                             {},
+                             0};
     };
 }
 
@@ -59,7 +65,8 @@ TEST_CASE("a service that never comes up is undone when the retries end") {
     CHECK(report.command_exit == 0);
     CHECK(w.clock.now - upgraded >= 60s);
     CHECK(w.clock.now - upgraded < 65s);
-    CHECK(w.chain() == "preflight lock baseline snapshot upgrade verify:failed undo! stop restore start reverify discard unlock");
+    CHECK(w.chain() ==
+          "preflight lock baseline snapshot upgrade verify:failed undo! stop restore start reverify discard unlock");
     require_old_and_clean(w);
 }
 
@@ -96,7 +103,9 @@ TEST_CASE("without checks the instance must still run, and execute something") {
             incus.program_runs = false;
             return 0;
         };
-        w.incus.on_call = [](auto& incus) { incus.program_runs = incus.program_runs || incus.calls.back() == "restore"; };
+        w.incus.on_call = [](auto& incus) {
+            incus.program_runs = incus.program_runs || incus.calls.back() == "restore";
+        };
         const auto report = w.run();
         CHECK(report.how == outcome::rolled_back);
         CHECK(report.why == reason::instance_went_down);
@@ -107,8 +116,14 @@ TEST_CASE("a wanted check only warns") {
     fake_world w;
     w.plan.checks[0].required = false;
     w.checks.answer = [](const auto& spec, auto& incus, auto) {
-        return core::reading{spec.name, spec.where, spec.required,
-                             incus.content == "old" ? core::health::pass : core::health::fail, "slow", {}, {}, 0};
+        return core::reading{spec.name,
+                             spec.where,
+                             spec.required,
+                             incus.content == "old" ? core::health::pass : core::health::fail,
+                             "slow",
+                             {},
+                             {},
+                             0};
     };
     const auto report = w.run();
     CHECK(report.how == outcome::committed);
@@ -118,7 +133,9 @@ TEST_CASE("a wanted check only warns") {
 TEST_CASE("a loss that is expected is accepted, any other is not") {
     fake_world w;
     w.checks.answer = [](const auto& spec, auto& incus, auto) {
-        core::reading r{spec.name, spec.where, spec.required, core::health::pass, "", {"unit cron.service", "unit ssh.service"}, {}, 0};
+        core::reading r{
+            spec.name, spec.where, spec.required, core::health::pass, "", {"unit cron.service", "unit ssh.service"},
+            {},        0};
         if (incus.content == "new") {
             r.good.erase("unit cron.service");
         }
@@ -149,7 +166,9 @@ TEST_CASE("the rollback's own phases fail") {
     SECTION("a restore that fails for a while is repeated, and nothing is started before it succeeded") {
         w.incus.failures["restore"] = {trouble::error, 5};
         bool early = false;
-        w.incus.on_call = [&](auto& incus) { early = early || (incus.calls.back() == "start" && incus.content == "broken"); };
+        w.incus.on_call = [&](auto& incus) {
+            early = early || (incus.calls.back() == "start" && incus.content == "broken");
+        };
         CHECK(w.run().how == outcome::rolled_back);
         CHECK_FALSE(early);
         require_old_and_clean(w);
@@ -195,7 +214,8 @@ TEST_CASE("an old state that is not as healthy as before keeps the snapshot") {
     fake_world w;
     w.checks.answer = [](const auto& spec, auto& incus, auto) {
         const bool touched = std::ranges::count(incus.calls, "upgrade") > 0;
-        return core::reading{spec.name, spec.where, spec.required, touched ? core::health::fail : core::health::pass, "", {}, {}, 0};
+        return core::reading{
+            spec.name, spec.where, spec.required, touched ? core::health::fail : core::health::pass, "", {}, {}, 0};
     };
     const auto report = w.run();
     CHECK(report.how == outcome::rolled_back_unhealthy);
@@ -222,7 +242,8 @@ TEST_CASE("a signal at any call is never lost and never does harm") {
         const auto report = w.run();
         INFO("signal at call " << at << " (" << w.incus.calls[at - 1] << "): " << w.chain());
         const bool begun = std::ranges::count(w.incus.calls, "upgrade") > 0;
-        const bool decided = w.incus.calls[at - 1] == "unlock" || (begun && w.incus.calls[at - 1] == "examine" && report.how == outcome::committed);
+        const bool decided = w.incus.calls[at - 1] == "unlock" ||
+                             (begun && w.incus.calls[at - 1] == "examine" && report.how == outcome::committed);
         if (decided) {
             CHECK(report.how == outcome::committed);
             continue;
@@ -262,10 +283,10 @@ TEST_CASE("a state directory that fails at any event never keeps an upgrade unwr
             INFO("write " << at << (for_good ? " and all later ones fail: " : " fails: ") << w.chain());
             const auto& lost = undisturbed.journal.records[at].what;
             const auto* begin = std::get_if<core::started>(&lost);
-            const bool after_decision = (begin && begin->what.what == core::act::unlock) ||
-                                        (std::get_if<core::finished>(&lost) &&
-                                         std::get<core::finished>(lost).what.what == core::act::unlock) ||
-                                        std::holds_alternative<core::closed>(lost);
+            const bool after_decision =
+                (begin && begin->what.what == core::act::unlock) ||
+                (std::get_if<core::finished>(&lost) && std::get<core::finished>(lost).what.what == core::act::unlock) ||
+                std::holds_alternative<core::closed>(lost);
             if (after_decision) {
                 CHECK(report.how == outcome::committed);
                 CHECK(w.incus.content == "new");
@@ -290,9 +311,11 @@ TEST_CASE("the intent of every act that recovery must know of is on disk before 
         }
         // A rollback begins only with its decision on disk, a start only with the restore's success on disk.
         const auto synced_has = [&](auto predicate) {
-            return std::any_of(w.journal.records.begin(), w.journal.records.begin() + static_cast<long>(w.journal.synced), predicate);
+            return std::any_of(w.journal.records.begin(),
+                               w.journal.records.begin() + static_cast<long>(w.journal.synced), predicate);
         };
-        if (incus.calls.back() == "stop" && !synced_has([](const auto& r) { return std::holds_alternative<core::decided>(r.what); })) {
+        if (incus.calls.back() == "stop" &&
+            !synced_has([](const auto& r) { return std::holds_alternative<core::decided>(r.what); })) {
             unsynced.insert("decision");
         }
         if (incus.calls.back() == "start" && !synced_has([](const auto& r) {

@@ -22,7 +22,9 @@ void require_old_and_clean(const fake_world& w) {
     CHECK(w.locks.taken.empty());
 }
 
-bool called(const fake_world& w, const std::string& name) { return std::ranges::count(w.incus.calls, name) > 0; }
+bool called(const fake_world& w, const std::string& name) {
+    return std::ranges::count(w.incus.calls, name) > 0;
+}
 
 } // namespace
 
@@ -57,7 +59,8 @@ TEST_CASE("a command that fails is undone") {
     CHECK(report.command_exit == 100);
     CHECK(report.downtime_seconds > 0);
     CHECK(report.snapshot.empty());
-    CHECK(w.chain() == "preflight lock baseline snapshot upgrade:failed undo! stop restore start reverify discard unlock");
+    CHECK(w.chain() ==
+          "preflight lock baseline snapshot upgrade:failed undo! stop restore start reverify discard unlock");
     require_old_and_clean(w);
 }
 
@@ -69,7 +72,8 @@ TEST_CASE("a command that takes too long is undone") {
     CHECK(report.how == outcome::rolled_back);
     CHECK(report.why == reason::timeout);
     CHECK_FALSE(report.command_exit);
-    CHECK(w.chain() == "preflight lock baseline snapshot upgrade:timed-out undo! stop restore start reverify discard unlock");
+    CHECK(w.chain() ==
+          "preflight lock baseline snapshot upgrade:timed-out undo! stop restore start reverify discard unlock");
     require_old_and_clean(w);
 }
 
@@ -237,8 +241,15 @@ TEST_CASE("a lock whose answer was lost is taken off again") {
 TEST_CASE("a baseline that fails refuses, unless it is accepted") {
     fake_world w;
     w.checks.answer = [](const auto& spec, auto& incus, auto) {
-        return core::reading{spec.name, spec.where, spec.required, core::health::fail, "http 502",
-                             {"tcp/80 any"}, incus.content == "worse" ? std::set<std::string>{"unit x failed"} : std::set<std::string>{}, 0};
+        return core::reading{spec.name,
+                             spec.where,
+                             spec.required,
+                             core::health::fail,
+                             "http 502",
+                             {"tcp/80 any"},
+                             incus.content == "worse" ? std::set<std::string>{"unit x failed"}
+                                                      : std::set<std::string>{},
+                             0};
     };
     SECTION("refused") {
         const auto report = w.run();
@@ -247,7 +258,9 @@ TEST_CASE("a baseline that fails refuses, unless it is accepted") {
         require_old_and_clean(w);
     }
     w.plan.accept_unhealthy = true;
-    SECTION("accepted: it only reports") { CHECK(w.run().how == outcome::committed); }
+    SECTION("accepted: it only reports") {
+        CHECK(w.run().how == outcome::committed);
+    }
     SECTION("accepted: its findings still count") {
         w.incus.command = [](auto& incus) {
             incus.content = "worse";
@@ -267,7 +280,9 @@ TEST_CASE("a check that is not ready is asked again, within the time for retries
         const auto how = now < ready ? core::health::not_yet : core::health::pass;
         return core::reading{spec.name, spec.where, spec.required, how, "", {}, {}, 0};
     };
-    SECTION("and then counts") { CHECK(w.run().how == outcome::committed); }
+    SECTION("and then counts") {
+        CHECK(w.run().how == outcome::committed);
+    }
     SECTION("and refuses when it never is") {
         ready = std::chrono::hours(9);
         const auto report = w.run();
