@@ -187,13 +187,14 @@ core::expected<bool> transaction::went_down(int exit_code) {
 /// A number from `incus exec` may be the command's or the client's own: what is true is asked of the daemon.
 core::error transaction::why_command_failed(int exit_code) {
     const auto down = went_down(exit_code);
-    if (!down) {
+    if (!down && down.error().code == core::reason::no_daemon) {
         return {core::reason::daemon_lost, "the daemon was lost while the command ran, and with it the exit status",
                 core::describe(down.error())};
     }
-    if (*down) {
+    if (!down || *down) {
         return {core::reason::instance_went_down,
-                fmt::format("instance {} went down while the command ran", plan().instance)};
+                fmt::format("instance {} went down while the command ran", plan().instance),
+                down ? std::string{} : core::describe(down.error())};
     }
     const auto program = plan().command.argv.empty() ? std::string{} : core::printable(plan().command.argv.front());
     switch (exit_code) {
