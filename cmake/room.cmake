@@ -7,10 +7,12 @@ target_compile_options(belay_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror=switch
   $<$<BOOL:${BELAY_WERROR}>:-Werror>)
 if(BELAY_SANITIZE)
-  target_compile_options(belay_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # GCC 12 takes what the sanitizers add for reads of uninitialised optionals.
+  target_compile_options(belay_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer -Wno-maybe-uninitialized)
   target_link_options(belay_options INTERFACE -fsanitize=address,undefined)
 elseif(BELAY_TSAN)
-  target_compile_options(belay_options INTERFACE -fsanitize=thread)
+  target_compile_options(belay_options INTERFACE -fsanitize=thread -Wno-tsan)
   target_link_options(belay_options INTERFACE -fsanitize=thread)
 elseif(BELAY_COVERAGE)
   target_compile_options(belay_options INTERFACE --coverage)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/arguments.hpp"
+#include "cli/surroundings.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace belay;
+using namespace std::chrono_literals;
+using words = std::vector<std::string>;
+
+namespace {
+
+cli::run_options run_of(const words& args) {
+    const auto parsed = cli::parse_arguments(args);
+    if (const auto* early = std::get_if<cli::finished_early>(&parsed)) {
+        FAIL(early->err);
+    }
+    return std::get<cli::run_options>(std::get<cli::request>(parsed));
+}
+
+/// What is printed on standard error when the command line is wrong.
+std::string usage_error(const words& args) {
+    const auto parsed = cli::parse_arguments(args);
+    const auto* early = std::get_if<cli::finished_early>(&parsed);
+    REQUIRE(early);
+    CHECK(early->exit_code == 2);
+    CHECK(early->out.empty());
+    return early->err;
+}
+
+bool says(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("what follows the first dashes is the command, verbatim") {
+    const auto run = run_of({"run", "web1", "--", "sh", "-c", "", "--", "--soak", "-v"});
+    CHECK(run.instances == words{"web1"});
+    CHECK(run.command.argv == words{"sh", "-c", "", "--", "--soak", "-v"});
+    CHECK(run.limit.soak == 10s);
+}
+
+TEST_CASE("defaults are those of the manual") {
+    const auto run = run_of({"run", "web1", "--", "true"});
+    CHECK(run.limit.upgrade == 1h);
+    CHECK(run.limit.retry_for == 60s);
+    CHECK(run.limit.soak == 10s);
+    CHECK(run.limit.stop == 10s);
+    CHECK(run.restart == core::restart_policy::never);
+    CHECK(run.log_limit == 100U * 1024 * 1024);
+    CHECK(run.common.format == cli::output_format::text);
+    CHECK_FALSE(run.accept_unhealthy);
+}
+
+TEST_CASE("options that may be repeated take one value each time") {
+    const auto run =
+        run_of({"run",         "--check", "tcp 53",        "web1",   "--check=http", "web2",  "--wanted",   "disk",
+                "--check-cmd", "a b",     "--expect-lost", "unit *", "--uncovered",  "/data", "--no-check", "services",
+                "--env",       "A=b=c",   "--env",         "E=",     "web3",         "--",    "true"});
+    CHECK(run.instances == words{"web1", "web2", "web3"});
+    CHECK(run.checks.add == words{"tcp 53", "http"});
+    CHECK(run.checks.wanted == words{"disk"});
+    CHECK(run.checks.commands == words{"a b"});
+    CHECK(run.checks.remove == words{"services"});
+    CHECK(run.expect_lost == words{"unit *"});
+    CHECK(run.uncovered == words{"/data"});
+    CHECK(run.env == std::vector<std::pair<std::string, std::string>>{{"A", "b=c"}, {"E", ""}});
+    CHECK(run.command.env_names == words{"A", "E"});
+}
+
+TEST_CASE("every other option of run arrives") {
+    const auto run = run_of({"run",         "--project",
+                             "lab",         "--timeout",
+                             "15m",         "--retry-for",
+                             "5s",          "--soak",
+                             "1.5s",        "--stop-timeout",
+                             "0",           "--restart",
+                             "if-needed",   "--accept-unhealthy",
+                             "--no-checks", "--user",
+                             "1000",        "--group",
+                             "7",           "--cwd",
+                             "/srv",        "--log-limit",
+                             "64KiB",       "--dry-run",
+                             "--format",    "jsonl",
+                             "--state-dir", "/s",
+                             "-vv",         "web1",
+                             "--",          "true"});
+    CHECK(run.project == "lab");
+    CHECK(run.limit.upgrade == 15min);
+    CHECK(run.limit.retry_for == 5s);
+    CHECK(run.limit.soak == 1500ms);
+    CHECK(run.limit.stop == 0s);
+    CHECK(run.restart == core::restart_policy::if_needed);
+    CHECK(run.accept_unhealthy);
+    CHECK(run.checks.no_defaults);
+    CHECK(run.command.user == 1000U);
+    CHECK(run.command.group == 7U);
+    CHECK(run.command.cwd == "/srv");
+    CHECK(run.log_limit == 65'536);
+    CHECK(run.dry_run);
+    CHECK(run.common.format == cli::output_format::jsonl);
+    CHECK(run.common.state_dir == "/s");
+    CHECK(run.common.verbose == 2);
+}
+
+TEST_CASE("a wrong command line names the mistake and touches nothing") {
+    CHECK(says(usage_error({"run", "web1"}), "no command"));
+    CHECK(says(usage_error({"run", "web1", "--"}), "no command"));
+    CHECK(says(usage_error({"run", "web1", "--", ""}), "empty"));
+    CHECK(says(usage_error({"run", "--", "true"}), "instance"));
+    CHECK(says(usage_error({"run", "prod:web1", "--", "true"}), "remote"));
+    CHECK(says(usage_error({"run", "web1", "web1", "--", "true"}), "twice"));
+    CHECK(says(usage_error({"run", "--soak", "10", "web1", "--", "true"}), "'10' is not a duration"));
+    CHECK(says(usage_error({"run", "--restart", "maybe", "web1", "--", "true"}), "never|if-needed|always"));
+    CHECK(says(usage_error({"run", "--user", "bob", "web1", "--", "true"}), "'bob' is not a number"));
+    CHECK(says(usage_error({"run", "--user", "-1", "web1", "--", "true"}), "--user"));
+    CHECK(says(usage_error({"run", "--env", "NAME", "web1", "--", "true"}), "'NAME' has no value"));
+    CHECK(says(usage_error({"run", "--chekc", "x", "web1", "--", "true"}), "--chekc"));
+    CHECK(says(usage_error({"run", "-i", "--format", "json", "web1", "--", "true"}), "--interactive"));
+    CHECK(says(usage_error({"run", "-i", "web1", "web2", "--", "true"}), "one instance"));
+    CHECK(says(usage_error({"frob"}), "no command 'frob'"));
+    CHECK(says(usage_error({}), "subcommand"));
+    CHECK(says(usage_error({"history", "--", "x"}), "no command after --"));
+    CHECK(says(usage_error({"check", "--format", "jsonl", "web1"}), "text|json"));
+}
+
+TEST_CASE("a secret in --env is not in the message about it") {
+    CHECK_FALSE(says(usage_error({"run", "--env", "=s3cret", "web1", "--", "true"}), "s3cret"));
+}
+
+TEST_CASE("help and version are no errors") {
+    for (const auto& args : {words{"--help"}, words{"run", "--help"}, words{"--version"}}) {
+        const auto parsed = cli::parse_arguments(args);
+        const auto* early = std::get_if<cli::finished_early>(&parsed);
+        REQUIRE(early);
+        CHECK(early->exit_code == 0);
+        CHECK_FALSE(early->out.empty());
+        CHECK(early->err.empty());
+    }
+}
+
+TEST_CASE("the project that `incus project switch` has chosen is read from its configuration") {
+    CHECK(cli::project_in_config(
+              "default-remote: local\nremotes:\n  images:\n    addr: https://x\n    project: no\n  local:\n    "
+              "addr: unix://\n    project: lab\n    public: false\naliases: {}\n") == "lab");
+    CHECK(cli::project_in_config("remotes:\n    local:\n        addr: unix://\n        project: \"user-1000\"\n") ==
+          "user-1000");
+    CHECK_FALSE(cli::project_in_config("remotes:\n  prod:\n    project: lab\n  local:\n    addr: unix://\n"));
+    CHECK_FALSE(cli::project_in_config("aliases:\n  local:\n    project: lab\n"));
+    CHECK_FALSE(cli::project_in_config("{}\n"));
+}
