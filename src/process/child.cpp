@@ -20,7 +20,7 @@
 #include <boost/type_traits/decay.hpp>
 #include <boost/type_traits/is_convertible.hpp>
 
-#include <boost/process/v2/posix/default_launcher.hpp>
+#include <boost/process/v2/posix/vfork_launcher.hpp>
 #include <boost/process/v2/process.hpp>
 
 #include <algorithm>
@@ -258,8 +258,9 @@ private:
     unique_fd handle_;
 };
 
-/// Starts the program. One at a time: the launcher's pipe is for a moment open to every child that is forked then, and
-/// would make this thread wait for the end of another thread's child.
+/// Starts the program. With vfork: the child of a plain fork would need locks that another thread of belay held at that
+/// moment (with Boost 1.81 and a sanitizer's allocator it then never gets to exec), and copies belay's page tables. A
+/// failed exec is seen at once, in the shared memory. One at a time, since the child borrows this thread's stack.
 core::expected<child> launch(const command& what, const child_setup& setup) {
     static std::mutex one_at_a_time;
     const auto environment = environment_of(what);
@@ -268,7 +269,7 @@ core::expected<child> launch(const command& what, const child_setup& setup) {
     BELAY_TRY(const std::string, program, find_program(what.argv.front(), environment));
 
     asio::io_context unused; // the launcher wants one for a handle that is not needed
-    bp::posix::default_launcher launcher;
+    bp::posix::vfork_launcher launcher;
     launcher.env = env.data();
     error_code failed;
     const std::lock_guard lock(one_at_a_time);
