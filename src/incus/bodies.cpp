@@ -34,7 +34,8 @@ std::string eternal_body() {
 }
 
 std::string exec_body(const std::string& program) {
-    return dump({{"command", {program}}, {"interactive", false}, {"wait-for-websocket", false}, {"record-output", false}});
+    return dump(
+        {{"command", {program}}, {"interactive", false}, {"wait-for-websocket", false}, {"record-output", false}});
 }
 
 std::string restore_body(const std::string& snapshot) {

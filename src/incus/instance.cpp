@@ -8,6 +8,7 @@
 #include "incus/bodies.hpp"
 
 #include <fmt/format.h>
+#include <utility>
 
 namespace belay::incus {
 
@@ -52,13 +53,25 @@ core::expected<instance_state> instance::look(const deadline& until) {
     return decode_instance(r->body);
 }
 
-/// Once: the daemon's fingerprint does not change while it runs, and a new daemon has the old one's.
-core::expected<void> instance::identify_server(const deadline& until) {
-    if (server_) {
-        return {};
+/// The instance, and the first time the server as well: its fingerprint does not change while it runs, and a new daemon
+/// has the old one's. Errors of the instance come first.
+core::expected<response> instance::read_with_server(const deadline& until) {
+    auto read = daemon_.get_all(server_ ? std::vector{path()} : std::vector{path(), std::string("/1.0")}, until);
+    if (!read[0]) {
+        return std::unexpected(
+            in_words(read[0].error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
     }
-    BELAY_TRY(const response, r, daemon_.get("/1.0", until));
-    auto seen = decode_server(r.body);
+    if (read.size() > 1) {
+        BELAY_TRY_VOID(identify_server(read[1]));
+    }
+    return std::move(read[0]);
+}
+
+core::expected<void> instance::identify_server(const core::expected<response>& r) {
+    if (!r) {
+        return std::unexpected(r.error());
+    }
+    auto seen = decode_server(r->body);
     if (!seen.trusted) {
         return core::failure(
             reason::no_permission,
@@ -70,32 +83,47 @@ core::expected<void> instance::identify_server(const deadline& until) {
     return {};
 }
 
-/// Empty when this user may not read the pool: then nothing is known of its driver.
-core::expected<std::string> instance::driver_of(const std::string& pool, const deadline& until) {
-    if (const auto known = drivers_.find(pool); known != drivers_.end() || pool.empty()) {
-        return pool.empty() ? std::string() : known->second;
+/// The driver of a pool; empty when this user may not read the pool: then nothing is known of it. Along with a pool
+/// that was not seen before the project is read, so that `check_restorable` need not wait for it.
+core::expected<std::string> instance::read_surroundings(const std::string& pool, const deadline& until) {
+    if (pool.empty()) {
+        return std::string();
     }
-    const auto r = daemon_.get("/1.0/storage-pools/" + escape(pool), until);
-    if (!r && r.error().code == reason::no_daemon) {
-        return std::unexpected(r.error());
+    if (const auto known = drivers_.find(pool); known != drivers_.end()) {
+        return known->second;
     }
-    return drivers_[pool] = r ? decode_pool_driver(r->body) : std::string();
+    auto read = daemon_.get_all({"/1.0/storage-pools/" + escape(pool), project_path()}, until);
+    if (read[1]) {
+        project_ = std::move(*read[1]);
+    }
+    if (!read[0] && read[0].error().code == reason::no_daemon) {
+        return std::unexpected(std::move(read[0]).error());
+    }
+    return drivers_[pool] = read[0] ? decode_pool_driver(read[0]->body) : std::string();
+}
+
+std::string instance::project_path() const {
+    return "/1.0/projects/" + escape(daemon_.project());
+}
+
+/// As `examine` has read it just before, once; else anew.
+core::expected<response> instance::read_project(const deadline& until) {
+    if (auto read = std::exchange(project_, std::nullopt)) {
+        return *std::move(read);
+    }
+    return daemon_.get(project_path(), until);
 }
 
 core::expected<ports::examined> instance::examine(milliseconds limit) {
     const deadline until(limit);
-    const auto r = daemon_.get(path(), until);
-    if (!r) {
-        return std::unexpected(
-            in_words(r.error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
-    }
-    BELAY_TRY(instance_state, seen, decode_instance(r->body));
-    BELAY_TRY_VOID(identify_server(until));
-    BELAY_TRY(std::string, driver, driver_of(seen.facts.pool, until));
+    project_.reset();
+    BELAY_TRY(const response, r, read_with_server(until));
+    BELAY_TRY(instance_state, seen, decode_instance(r.body));
+    BELAY_TRY(std::string, driver, read_surroundings(seen.facts.pool, until));
     seen.facts.server = server_->fingerprint;
     seen.facts.driver = std::move(driver);
     ephemeral_ = seen.facts.ephemeral;
-    return ports::examined{std::move(seen.facts), std::move(seen.lock), r->etag};
+    return ports::examined{std::move(seen.facts), std::move(seen.lock), r.etag};
 }
 
 /// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. Through the
@@ -110,20 +138,22 @@ core::expected<void> instance::prove_running(milliseconds limit) {
         return std::unexpected(done.error());
     }
     const auto how = done ? fmt::format("exited with {}", done->exit_status) : std::string("could not be started");
-    return std::unexpected(in_words(
-        done ? core::error{reason::io_error, {}} : done.error(), reason::not_running,
-        fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
+    return std::unexpected(
+        in_words(done ? core::error{reason::io_error, {}} : done.error(), reason::not_running,
+                 fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
 }
 
 /// The one known obstacle that can be read beforehand: a restricted project blocks snapshots unless told otherwise
 /// (Incus documentation, "Project configuration", restricted.snapshots).
 core::expected<void> instance::check_restorable(const core::instance_facts&, milliseconds limit) {
     const deadline until(limit);
-    BELAY_TRY_VOID(identify_server(until));
+    if (!server_) {
+        BELAY_TRY_VOID(identify_server(daemon_.get("/1.0", until)));
+    }
     if (!server_->extensions.contains("projects_restrictions")) {
         return {};
     }
-    const auto r = daemon_.get("/1.0/projects/" + escape(daemon_.project()), until);
+    const auto r = read_project(until);
     if (!r) {
         // Who may not read the project's settings finds out by the snapshot itself, which comes before the upgrade.
         const bool hidden = r.error().code == reason::no_permission || r.error().code == reason::not_found;

@@ -38,8 +38,11 @@ public:
 
 private:
     core::expected<instance_state> look(const deadline& until);
-    core::expected<void> identify_server(const deadline& until);
-    core::expected<std::string> driver_of(const std::string& pool, const deadline& until);
+    core::expected<response> read_with_server(const deadline& until);
+    core::expected<void> identify_server(const core::expected<response>& r);
+    core::expected<std::string> read_surroundings(const std::string& pool, const deadline& until);
+    core::expected<response> read_project(const deadline& until);
+    std::string project_path() const;
     core::expected<void> change_state(const std::string& action, core::milliseconds patience, bool force,
                                       const deadline& until);
     core::expected<void> make_eternal(const std::string& name, const deadline& until);
@@ -53,6 +56,7 @@ private:
     std::string program_;
     std::optional<server_state> server_;
     std::map<std::string, std::string> drivers_; ///< of the pools seen so far
+    std::optional<response> project_;            ///< read along with the pool, for the check that follows
     bool ephemeral_{false};
 };
 

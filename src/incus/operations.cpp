@@ -96,6 +96,21 @@ core::expected<response> operations::get(const std::string& path, const deadline
     return r;
 }
 
+std::vector<core::expected<response>> operations::get_all(const std::vector<std::string>& paths,
+                                                          const deadline& until) {
+    std::vector<request> requests;
+    for (const auto& path : paths) {
+        requests.push_back({"GET", path});
+    }
+    auto results = transport_.send_all(requests, until.left());
+    for (auto& r : results) {
+        if (auto taken = r ? accepted(*r) : core::expected<void>{}; !taken) {
+            r = std::unexpected(std::move(taken).error());
+        }
+    }
+    return results;
+}
+
 core::expected<void> operations::change(const request& what, const deadline& until) {
     BELAY_TRY_VOID(outcome_of(what, until));
     return {};
@@ -170,20 +185,48 @@ core::expected<operation_state> operations::wait(const std::string& operation, c
     return std::unexpected(still_under_way(until));
 }
 
-core::expected<void> operations::settle(const std::string& instance, const deadline& until) {
-    while (!settled_) {
-        BELAY_TRY(const response, r, get(in_project("/1.0/operations?recursion=1"), until));
-        const auto tasks = decode_tasks(r.body, project_, instance);
-        settled_ = tasks.empty();
-        for (const auto& task : tasks) {
-            // How it ended is of no interest, and a daemon that is away cannot be listed again.
-            const auto ended = wait(task, until);
-            if (!ended && until.passed()) {
-                return std::unexpected(ended.error());
-            }
+std::string operations::list_path() const {
+    return in_project("/1.0/operations?recursion=1");
+}
+
+/// Settled is the instance when the list has no task on it.
+core::expected<void> operations::wait_for_tasks(const response& list, const std::string& instance,
+                                                const deadline& until) {
+    const auto tasks = decode_tasks(list.body, project_, instance);
+    settled_ = tasks.empty();
+    for (const auto& task : tasks) {
+        // How it ended is of no interest, and a daemon that is away cannot be listed again.
+        const auto ended = wait(task, until);
+        if (!ended && until.passed()) {
+            return std::unexpected(ended.error());
         }
     }
     return {};
+}
+
+core::expected<void> operations::settle(const std::string& instance, const deadline& until) {
+    while (!settled_) {
+        BELAY_TRY(const response, list, get(list_path(), until));
+        BELAY_TRY_VOID(wait_for_tasks(list, instance, until));
+    }
+    return {};
+}
+
+/// Both are asked at once. What was under way may have changed what was read then: so it is read again.
+core::expected<response> operations::settle_and_get(const std::string& instance, const std::string& path,
+                                                    const deadline& until) {
+    if (!settled_) {
+        auto both = get_all({list_path(), path}, until);
+        if (!both[0]) {
+            return std::unexpected(std::move(both[0]).error());
+        }
+        BELAY_TRY_VOID(wait_for_tasks(*both[0], instance, until));
+        if (settled_) {
+            return std::move(both[1]);
+        }
+        BELAY_TRY_VOID(settle(instance, until));
+    }
+    return get(path, until);
 }
 
 } // namespace belay::incus

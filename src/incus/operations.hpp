@@ -45,6 +45,9 @@ public:
     /// Reads something; the body is the whole answer.
     core::expected<response> get(const std::string& path, const deadline& until);
 
+    /// Reads several things at once; what comes out is in their order, and each for itself.
+    std::vector<core::expected<response>> get_all(const std::vector<std::string>& paths, const deadline& until);
+
     /// Sends a request as it is; any HTTP status is a value.
     core::expected<response> send(const request& what, const deadline& until);
 
@@ -63,6 +66,11 @@ public:
     /// is in progress: starting the instance or deleting the snapshot meanwhile destroys it.
     core::expected<void> settle(const std::string& instance, const deadline& until);
 
+    /// The same, and reads something as it is when the instance has settled, without a round of its own if nothing was
+    /// under way.
+    core::expected<response> settle_and_get(const std::string& instance, const std::string& path,
+                                            const deadline& until);
+
     /// The error that a HTTP answer means, if its status or its envelope says so.
     core::expected<void> accepted(const response& r) const;
 
@@ -73,6 +81,8 @@ public:
 private:
     core::expected<operation_state> attempt(const request& what, const deadline& until);
     core::expected<operation_state> wait(const std::string& operation, const deadline& until);
+    std::string list_path() const;
+    core::expected<void> wait_for_tasks(const response& list, const std::string& instance, const deadline& until);
 
     transport transport_;
     std::string project_;

@@ -90,10 +90,10 @@ core::expected<void> instance::discard(const std::string& target, const std::str
 }
 
 /// The pruner, every minute, deletes a snapshot that has expired also while it is being restored, and then the data is
-/// gone: so it must not expire, and that is read back.
+/// gone: so it must not expire, and that is read back, when nothing is under way on the instance any more.
 core::expected<void> instance::make_eternal(const std::string& name, const deadline& until) {
     for (const bool last_look : {false, true}) {
-        const auto r = daemon_.get(snapshot_path(name), until);
+        const auto r = daemon_.settle_and_get(name_, snapshot_path(name), until);
         if (!r) {
             auto e = r.error();
             if (e.code == reason::not_found) {
@@ -124,7 +124,6 @@ core::expected<void> instance::make_eternal(const std::string& name, const deadl
 core::expected<void> instance::restore(const std::string& target, const std::string& name, milliseconds limit) {
     BELAY_TRY_VOID(root_only(target));
     const deadline until(limit);
-    BELAY_TRY_VOID(daemon_.settle(name_, until));
     BELAY_TRY_VOID(make_eternal(name, until));
     auto done = daemon_.change({"PUT", path(), restore_body(name)}, until);
     if (done) {

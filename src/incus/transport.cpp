@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <mutex>
+#include <optional>
 #include <strings.h>
 
 namespace belay::incus {
@@ -46,7 +47,7 @@ void add(headers& list, const std::string& line) {
 
 /// What is known of an answer while it comes in.
 struct incoming {
-    response answer;
+    response answer{};
     bool too_long{false};
 };
 
@@ -78,6 +79,50 @@ core::error away(std::string message, std::string cause = {}) {
     return {reason::no_daemon, std::move(message), std::move(cause), true};
 }
 
+/// One request under way, and the handle that the next one uses again.
+struct transfer {
+    std::unique_ptr<CURL, easy_deleter> easy{curl_easy_init()};
+    headers lines{};
+    std::string url{};
+    std::string body{};
+    incoming in{};
+    std::optional<CURLcode> ended{};
+
+    void prepare(const request& what, const std::string& socket);
+};
+
+void transfer::prepare(const request& what, const std::string& socket) {
+    lines.reset();
+    add(lines, "Content-Type: application/json");
+    add(lines, "Expect:"); // else libcurl waits a second for permission to send a long body
+    if (!what.if_match.empty()) {
+        add(lines, "If-Match: " + what.if_match);
+    }
+    url = "http://incus" + what.path;
+    body = what.body;
+    in = {};
+    ended.reset();
+    CURL* handle = easy.get();
+    curl_easy_reset(handle);
+    curl_easy_setopt(handle, CURLOPT_PRIVATE, this);
+    curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
+    curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle, CURLOPT_PROXY, ""); // http_proxy of the environment is not for a socket
+    curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, "belay");
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, lines.get());
+    if (!body.empty()) {
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.c_str());
+    }
+    curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, what.method.c_str());
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &in);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, &in);
+}
+
 } // namespace
 
 class transport::connection {
@@ -85,114 +130,108 @@ public:
     explicit connection(std::string socket) : socket_(std::move(socket)) {
         start_curl();
         multi_.reset(curl_multi_init());
-        easy_.reset(curl_easy_init());
     }
 
     const std::string& socket() const { return socket_; }
 
-    core::expected<response> send(const request& what, milliseconds limit, const std::stop_token& stop) {
-        if (!multi_ || !easy_) {
-            return core::failure(reason::io_error, "libcurl could not be started: not enough memory");
+    std::vector<core::expected<response>> send(const std::vector<request>& what, milliseconds limit,
+                                               const std::stop_token& stop) {
+        if (!enough(what.size())) {
+            const auto failed = core::failure(reason::io_error, "libcurl could not be started: not enough memory");
+            return std::vector<core::expected<response>>(what.size(), failed);
         }
-        incoming in;
-        const auto lines = prepare(what, in);
-        curl_multi_add_handle(multi_.get(), easy_.get());
-        auto ended = drive(limit, stop);
-        // Taking away a transfer that has not ended closes its connection: a late answer cannot be mistaken for the
-        // next one.
-        curl_multi_remove_handle(multi_.get(), easy_.get());
-        if (!ended) {
-            return std::unexpected(std::move(ended).error());
+        for (std::size_t i = 0; i < what.size(); ++i) {
+            transfers_[i]->prepare(what[i], socket_);
+            curl_multi_add_handle(multi_.get(), transfers_[i]->easy.get());
         }
-        if (*ended != CURLE_OK) {
-            return std::unexpected(failure_of(*ended, in));
+        const auto why_not = drive(limit, stop);
+        std::vector<core::expected<response>> results;
+        for (std::size_t i = 0; i < what.size(); ++i) {
+            auto& t = *transfers_[i];
+            // Taking away a transfer that has not ended closes its connection: a late answer cannot be mistaken for
+            // the next one.
+            curl_multi_remove_handle(multi_.get(), t.easy.get());
+            results.push_back(t.ended ? result_of(t) : std::unexpected(why_not));
         }
-        curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &in.answer.status);
-        return std::move(in.answer);
+        return results;
     }
 
 private:
-    headers prepare(const request& what, incoming& in) {
-        headers lines;
-        add(lines, "Content-Type: application/json");
-        add(lines, "Expect:"); // else libcurl waits a second for permission to send a long body
-        if (!what.if_match.empty()) {
-            add(lines, "If-Match: " + what.if_match);
+    bool enough(std::size_t count) {
+        while (transfers_.size() < count) {
+            transfers_.push_back(std::make_unique<transfer>());
         }
-        CURL* easy = easy_.get();
-        curl_easy_reset(easy);
-        url_ = "http://incus" + what.path;
-        body_ = what.body;
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket_.c_str());
-        curl_easy_setopt(easy, CURLOPT_URL, url_.c_str());
-        curl_easy_setopt(easy, CURLOPT_PROXY, ""); // http_proxy of the environment is not for a socket
-        curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-        curl_easy_setopt(easy, CURLOPT_USERAGENT, "belay");
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines.get());
-        if (!body_.empty()) {
-            curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
-            curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body_.c_str());
-        }
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, what.method.c_str());
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, &in);
-        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-        curl_easy_setopt(easy, CURLOPT_HEADERDATA, &in);
-        return lines;
+        return multi_ && std::ranges::all_of(transfers_, [](const auto& t) { return t->easy != nullptr; });
     }
 
-    /// Drives the transfer to its end, which may be an error of libcurl; or to the limit, or to a stop request.
-    core::expected<CURLcode> drive(milliseconds limit, const std::stop_token& stop) {
+    /// Drives the transfers to their ends, which may be errors of libcurl; or to the limit, or to a stop request. Gives
+    /// the error of those that have not ended.
+    core::error drive(milliseconds limit, const std::stop_token& stop) {
         const auto until = clock::now() + limit;
         const std::stop_callback wake(stop, [this] { curl_multi_wakeup(multi_.get()); });
         for (;;) {
             int running = 0;
             curl_multi_perform(multi_.get(), &running);
-            int left = 0;
-            while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-                if (message->msg == CURLMSG_DONE) {
-                    return message->data.result;
-                }
+            note_ends();
+            if (running == 0) {
+                return away("nothing was heard of the Incus daemon");
             }
             if (stop.stop_requested()) {
-                return core::failure(reason::interrupted, "interrupted while waiting for the Incus daemon");
+                return {reason::interrupted, "interrupted while waiting for the Incus daemon"};
             }
             const auto remaining = std::chrono::ceil<milliseconds>(until - clock::now());
             if (remaining <= milliseconds::zero()) {
-                return std::unexpected(away(fmt::format("the Incus daemon at {} did not answer within {}", socket_,
-                                                        core::format_duration(limit))));
+                return away(fmt::format("the Incus daemon at {} did not answer within {}", socket_,
+                                        core::format_duration(limit)));
             }
             const auto nap = std::min<milliseconds>(remaining, std::chrono::hours(1));
             curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(nap.count()), nullptr);
         }
     }
 
-    core::error failure_of(CURLcode code, const incoming& in) const {
-        if (in.too_long) {
+    void note_ends() {
+        int left = 0;
+        while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+            if (message->msg == CURLMSG_DONE) {
+                transfer* t = nullptr;
+                curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+                t->ended = message->data.result;
+            }
+        }
+    }
+
+    core::expected<response> result_of(transfer& t) const {
+        if (*t.ended != CURLE_OK) {
+            return std::unexpected(failure_of(t));
+        }
+        curl_easy_getinfo(t.easy.get(), CURLINFO_RESPONSE_CODE, &t.in.answer.status);
+        return std::move(t.in.answer);
+    }
+
+    core::error failure_of(const transfer& t) const {
+        if (t.in.too_long) {
             return {reason::no_daemon, fmt::format("the answer from {} is longer than {} MiB: is that an Incus daemon?",
                                                    socket_, transport::longest_body >> 20U)};
         }
+        const CURLcode code = *t.ended;
         if (code != CURLE_COULDNT_CONNECT) {
             return away("the connection to the Incus daemon was lost", curl_easy_strerror(code));
         }
         long number = 0;
-        curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &number);
+        curl_easy_getinfo(t.easy.get(), CURLINFO_OS_ERRNO, &number);
         if (number == EACCES || number == EPERM) {
             return {reason::no_permission,
                     fmt::format("no permission for the Incus daemon at {}: run as root, or join the group incus-admin "
                                 "and log in again",
                                 socket_)};
         }
-        return away(fmt::format("no Incus daemon answers at {}: look whether it runs (`systemctl status incus`)", socket_),
+        return away(fmt::format("no Incus daemon answers at {}: is it running (`systemctl status incus`)?", socket_),
                     number == 0 ? curl_easy_strerror(code) : std::generic_category().message(static_cast<int>(number)));
     }
 
     std::string socket_;
-    std::string url_;
-    std::string body_;
     std::unique_ptr<CURLM, multi_deleter> multi_;
-    std::unique_ptr<CURL, easy_deleter> easy_; ///< after multi_: it must go first
+    std::vector<std::unique_ptr<transfer>> transfers_; ///< after multi_: they must go first
 };
 
 transport::transport(std::string socket) : connection_(std::make_unique<connection>(std::move(socket))) {}
@@ -202,6 +241,11 @@ transport::transport(transport&&) noexcept = default;
 transport& transport::operator=(transport&&) noexcept = default;
 
 core::expected<response> transport::send(const request& what, milliseconds limit, std::stop_token stop) {
+    return std::move(connection_->send({what}, limit, stop).front());
+}
+
+std::vector<core::expected<response>> transport::send_all(const std::vector<request>& what, milliseconds limit,
+                                                          std::stop_token stop) {
     return connection_->send(what, limit, stop);
 }
 

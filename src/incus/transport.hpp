@@ -9,6 +9,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace belay::incus {
 
@@ -35,11 +36,17 @@ public:
     transport(transport&&) noexcept;
     transport& operator=(transport&&) noexcept;
 
-    /// Sends a request and waits for its whole answer, whatever its status. One request at a time; the connection is
+    /// Sends a request and waits for its whole answer, whatever its status. One call at a time; the connection is
     /// kept. Errors: no_permission for the socket; interrupted when `stop` was requested; else no_daemon, and transient
     /// but for an answer that is too long: no socket, nobody listens, the connection was lost, nothing within `limit`.
     /// Whether the daemon acted on a request that failed is not known.
     core::expected<response> send(const request& what, core::milliseconds limit, std::stop_token stop = {});
+
+    /// Sends them all at once, each over a connection of its own, and waits until each is answered or has failed. What
+    /// comes out is in their order, and each for itself: those that were answered in time stand, whatever became of the
+    /// others. `limit` is for all of them together.
+    std::vector<core::expected<response>> send_all(const std::vector<request>& what, core::milliseconds limit,
+                                                   std::stop_token stop = {});
 
     const std::string& socket() const;
 

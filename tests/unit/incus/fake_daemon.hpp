@@ -47,6 +47,7 @@ public:
     bool forgets{false};            ///< operations are gone at once
     bool forbids{false};            ///< 403 to everything
     bool forbids_pools{false};
+    std::string cut_once{}; ///< the answer to this path is cut off, once
     bool garbage{false};
     bool stubborn_expiry{false}; ///< says yes, and keeps the expiry
 
@@ -136,6 +137,10 @@ private:
             return wait(path.substr(16, path.size() - 21), std::stoi(r.path.substr(r.path.find("timeout=") + 8)));
         }
         const std::lock_guard lock(mutex_);
+        if (path == cut_once) {
+            cut_once.clear();
+            return {.status = 200, .body = envelope("sync", json::object()).dump(), .cut = true};
+        }
         progress();
         if (path == "/1.0/operations") {
             json running = json::array();

@@ -42,9 +42,46 @@ TEST_CASE("examining reads the facts of the instance, its server and its pool", 
     CHECK(seen->facts.disks == std::vector<core::disk>{{"root", "/", "p", true, false}});
     CHECK(seen->lock == "t m b 1");
     CHECK(seen->etag == "\"tag-1\"");
-    CHECK(s.daemon.asked().size() == 3);
+    CHECK(s.daemon.asked().size() == 4); // the project, too
     REQUIRE(s.web1.examine(5s));
-    CHECK(s.daemon.asked().size() == 4); // server and pool stay what they are
+    CHECK(s.daemon.asked().size() == 5); // server and pool stay what they are
+}
+
+TEST_CASE("the project that was read when the instance was examined serves one check", "[incus]") {
+    setup s;
+    const auto times_read = [&] { return std::ranges::count(s.daemon.asked(), "GET /1.0/projects/default"); };
+    REQUIRE(s.web1.examine(5s));
+    CHECK(s.web1.check_restorable({}, 5s));
+    CHECK(times_read() == 1);
+    s.daemon.project_config = {{"restricted", "true"}};
+    CHECK_FALSE(s.web1.check_restorable({}, 5s));
+    CHECK(times_read() == 2);
+}
+
+TEST_CASE("what was read before an instance was examined again does not count", "[incus]") {
+    setup s;
+    REQUIRE(s.web1.examine(5s));
+    s.daemon.project_config = {{"restricted", "true"}};
+    REQUIRE(s.web1.examine(5s));
+    CHECK_FALSE(s.web1.check_restorable({}, 5s));
+}
+
+TEST_CASE("a project whose answer was lost is asked again by the check", "[incus]") {
+    setup s;
+    s.daemon.cut_once = "/1.0/projects/default";
+    s.daemon.project_config = {{"restricted", "true"}};
+    REQUIRE(s.web1.examine(5s));
+    CHECK(s.web1.check_restorable({}, 5s).error().code == reason::not_restorable);
+}
+
+TEST_CASE("an instance is not examined when the answer of its server or its pool was lost", "[incus]") {
+    setup s;
+    s.daemon.cut_once = GENERATE("/1.0", "/1.0/storage-pools/p", "/1.0/instances/web1");
+    const auto lost = s.web1.examine(5s);
+    REQUIRE_FALSE(lost);
+    CHECK(lost.error().code == reason::no_daemon);
+    CHECK(lost.error().transient);
+    CHECK(s.web1.examine(5s)->facts.driver == "btrfs"); // nothing of that was remembered
 }
 
 TEST_CASE("a pool that one may not read has no known driver", "[incus]") {
@@ -219,6 +256,26 @@ TEST_CASE("a snapshot that would expire is made eternal before it is restored", 
     s.daemon.snapshots["belay-1"] = {"2026-01-01T00:00:00Z"};
     CHECK(s.web1.restore("root", "belay-1", 5s));
     CHECK(never(s.daemon, "belay-1") == "0001-01-01T00:00:00Z");
+}
+
+TEST_CASE("the expiry counts that a snapshot has when nothing is under way any more", "[incus]") {
+    setup s;
+    s.daemon.snapshots["belay-1"] = {};
+    s.daemon.operations["op-1"] = {.takes = 200ms,
+                                   .effect = [&] { s.daemon.snapshots["belay-1"] = {"2026-01-01T00:00:00Z"}; }};
+    REQUIRE(s.web1.restore("root", "belay-1", 5s));
+    CHECK(never(s.daemon, "belay-1") == "0001-01-01T00:00:00Z");
+}
+
+TEST_CASE("nothing is restored while it is not known what is under way", "[incus]") {
+    setup s;
+    s.daemon.snapshots["belay-1"] = {};
+    s.daemon.cut_once = GENERATE("/1.0/operations", "/1.0/instances/web1/snapshots/belay-1");
+    const auto r = s.web1.restore("root", "belay-1", 5s);
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == reason::no_daemon);
+    CHECK_FALSE(s.daemon.config.contains("restored"));
+    CHECK(s.web1.restore("root", "belay-1", 5s));
 }
 
 TEST_CASE("a snapshot whose expiry stays is not restored", "[incus]") {

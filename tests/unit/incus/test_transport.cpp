@@ -142,6 +142,87 @@ TEST_CASE("a stop request wakes a waiting request at once", "[incus]") {
     CHECK(r.error().code == reason::interrupted);
 }
 
+TEST_CASE("several requests are under way at once and their answers come in order", "[incus]") {
+    http_server server([](const http_request& r) {
+        return http_reply{.status = 200, .body = r.path, .delay = r.path == "/0" ? 300ms : 200ms};
+    });
+    transport t(server.socket());
+    const auto begin = std::chrono::steady_clock::now();
+    const auto all = t.send_all({{"GET", "/0"}, {"GET", "/1"}, {"GET", "/2"}, {"GET", "/3"}}, 5s);
+    CHECK(since(begin) < 600ms);
+    REQUIRE(all.size() == 4);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        REQUIRE(all[i]);
+        CHECK(all[i]->body == "/" + std::to_string(i));
+    }
+    REQUIRE(t.send_all({{"GET", "/5"}, {"GET", "/6"}}, 5s).at(1));
+    REQUIRE(t.send({"GET", "/4"}, 5s));
+    CHECK(server.connections() == 4); // and they are kept
+    CHECK(t.send_all({}, 5s).empty());
+}
+
+TEST_CASE("of several requests one that is refused or cut off takes nothing from the others", "[incus]") {
+    http_server server([](const http_request& r) {
+        return http_reply{.status = r.path == "/refused" ? 403 : 200, .body = r.path, .cut = r.path == "/cut"};
+    });
+    transport t(server.socket());
+    for (int i = 0; i < 3; ++i) {
+        const auto all = t.send_all({{"GET", "/a"}, {"GET", "/cut"}, {"GET", "/refused"}, {"GET", "/b"}}, 5s);
+        CHECK(all.at(0)->body == "/a");
+        REQUIRE_FALSE(all.at(1));
+        CHECK(all.at(1).error().code == reason::no_daemon);
+        CHECK(all.at(1).error().transient);
+        CHECK(all.at(2)->status == 403);
+        CHECK(all.at(3)->body == "/b");
+    }
+}
+
+TEST_CASE("of several requests one that hangs ends at the limit, and the answers of the others stand", "[incus]") {
+    std::atomic<bool> hangs{true};
+    http_server server([&](const http_request& r) {
+        return http_reply{.body = r.path, .delay = r.path == "/slow" && hangs ? 5s : 0s};
+    });
+    transport t(server.socket());
+    const auto begin = std::chrono::steady_clock::now();
+    const auto all = t.send_all({{"GET", "/slow"}, {"GET", "/a"}}, 150ms);
+    CHECK(since(begin) >= 150ms);
+    CHECK(since(begin) < 450ms);
+    REQUIRE_FALSE(all.at(0));
+    CHECK(all.at(0).error().code == reason::no_daemon);
+    CHECK(all.at(0).error().transient);
+    CHECK(all.at(1)->body == "/a");
+    hangs = false;
+    const auto again = t.send_all({{"GET", "/b"}, {"GET", "/c"}}, 5s);
+    CHECK(again.at(0)->body == "/b"); // not the late one
+    CHECK(again.at(1)->body == "/c");
+}
+
+TEST_CASE("a stop request ends those of several requests that wait", "[incus]") {
+    http_server server(
+        [](const http_request& r) { return http_reply{.body = "{}", .delay = r.path == "/slow" ? 5s : 0s}; });
+    transport t(server.socket());
+    std::stop_source source;
+    std::jthread other([&] {
+        std::this_thread::sleep_for(100ms);
+        source.request_stop();
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    const auto all = t.send_all({{"GET", "/a"}, {"GET", "/slow"}, {"GET", "/slow"}}, 10s, source.get_token());
+    CHECK(since(begin) < 400ms);
+    CHECK(all.at(0));
+    CHECK(all.at(1).error().code == reason::interrupted);
+    CHECK(all.at(2).error().code == reason::interrupted);
+}
+
+TEST_CASE("several requests to a daemon that is away fail each", "[incus]") {
+    transport nowhere("/tmp/there-is-no-such/unix.socket");
+    for (const auto& r : nowhere.send_all({{"GET", "/"}, {"GET", "/"}}, 5s)) {
+        REQUIRE_FALSE(r);
+        CHECK(r.error().code == reason::no_daemon);
+        CHECK(r.error().cause == "No such file or directory");
+    }
+}
+
 TEST_CASE("an answer without end is not read without end", "[incus]") {
     http_server server(
         [](const http_request&) { return http_reply{.body = std::string(transport::longest_body + 1, 'x')}; });
