@@ -34,10 +34,10 @@ expected<void> check_instance_name(std::string_view name) {
                                           "give the name without 'REMOTE:', on the server itself");
     }
     const bool characters = std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c) || c == '-'; });
-    if (!characters || name.size() > longest_name || name.front() == '-' || name.back() == '-' ||
-        is_digit(name.front())) {
+    const bool number = std::ranges::all_of(name, is_digit);
+    if (!characters || number || name.size() > longest_name || name.front() == '-' || name.back() == '-') {
         return failure(reason::usage, shown + " cannot be the name of an instance: 1 to 63 letters, digits and dashes, "
-                                              "no digit or dash first, no dash last; `incus list` shows the names");
+                                              "no dash at either end, no mere number; `incus list` shows the names");
     }
     return {};
 }

@@ -44,8 +44,9 @@ TEST_CASE("a duration that was written is read back") {
 TEST_CASE("names of instances") {
     CHECK(check_instance_name("web1"));
     CHECK(check_instance_name("A-b-9"));
+    CHECK(check_instance_name("1abc"));
     for (const auto& bad :
-         {""s, "a/b"s, ".."s, "a\nb"s, "a b"s, "-a"s, "a-"s, "1a"s, std::string(64, 'a'), "a\0b"s, "ä"s, "../x"s}) {
+         {""s, "a/b"s, ".."s, "a\nb"s, "a b"s, "-a"s, "a-"s, "1"s, std::string(64, 'a'), "a\0b"s, "ä"s, "../x"s}) {
         const auto checked = check_instance_name(bad);
         REQUIRE_FALSE(checked);
         CHECK(checked.error().code == reason::usage);
