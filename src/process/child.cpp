@@ -20,6 +20,7 @@
 #include <boost/type_traits/decay.hpp>
 #include <boost/type_traits/is_convertible.hpp>
 
+#include <boost/process/v2/posix/default_launcher.hpp>
 #include <boost/process/v2/posix/vfork_launcher.hpp>
 #include <boost/process/v2/process.hpp>
 
@@ -258,6 +259,12 @@ private:
     unique_fd handle_;
 };
 
+#if defined(__SANITIZE_THREAD__)
+using launcher_type = bp::posix::default_launcher; // ThreadSanitizer makes a fork of every vfork: no memory is shared
+#else
+using launcher_type = bp::posix::vfork_launcher;
+#endif
+
 /// Starts the program. With vfork: the child of a plain fork would need locks that another thread of belay held at that
 /// moment (with Boost 1.81 and a sanitizer's allocator it then never gets to exec), and copies belay's page tables. A
 /// failed exec is seen at once, in the shared memory. One at a time, since the child borrows this thread's stack.
@@ -269,7 +276,7 @@ core::expected<child> launch(const command& what, const child_setup& setup) {
     BELAY_TRY(const std::string, program, find_program(what.argv.front(), environment));
 
     asio::io_context unused; // the launcher wants one for a handle that is not needed
-    bp::posix::vfork_launcher launcher;
+    launcher_type launcher;
     launcher.env = env.data();
     error_code failed;
     const std::lock_guard lock(one_at_a_time);
