@@ -38,8 +38,4 @@ std::string history_table(std::span<const history_entry> entries, const style& l
     return table(rows, look);
 }
 
-std::string history_line(const history_entry& entry, const style& look) {
-    return history_table(std::span(&entry, 1), look);
-}
-
 } // namespace belay::report

@@ -15,12 +15,6 @@ void jsonl::on(const core::record& r) {
     out_.write(codec::to_json_line(r) + "\n");
 }
 
-void report_collector::on(const core::record& r) {
-    if (const auto* end = std::get_if<core::closed>(&r.what)) {
-        reports_.push_back(end->summary);
-    }
-}
-
 std::string report_document(std::span<const core::report> reports, bool array) {
     if (!array) {
         assert(reports.size() == 1);

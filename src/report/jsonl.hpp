@@ -23,17 +23,6 @@ private:
     stream out_;
 };
 
-/// Keeps the reports of the transactions that it sees end.
-class report_collector final : public ports::listener {
-public:
-    void on(const core::record& r) override;
-
-    const std::vector<core::report>& reports() const { return reports_; }
-
-private:
-    std::vector<core::report> reports_;
-};
-
 /// One JSON document with its newline: the report, or an array of all. Without `array` there must be one report.
 std::string report_document(std::span<const core::report> reports, bool array);
 

@@ -28,9 +28,6 @@ struct history_entry {
 /// started, seconds, command. The command is cut when the style has a width.
 std::string history_table(std::span<const history_entry> entries, const style& look);
 
-/// The same for one.
-std::string history_line(const history_entry& entry, const style& look);
-
 /// One transaction whole: its outcome and why, the last lines of the command's output (raw; as many as are given), then
 /// phases, checks, warnings and files.
 std::string show(const core::report& r, std::string_view log_tail, const style& look);

@@ -29,15 +29,19 @@ TEST_CASE("jsonl is one document per event, without the command's output", "[rep
 }
 
 TEST_CASE("a document is the report of one instance, or an array of several", "[report]") {
-    report::report_collector seen;
+    std::vector<core::report> reports;
     for (int i = 0; i < 2; ++i) {
-        fakes::event_stream events([&](const auto& r) { seen.on(r); });
+        fakes::event_stream events([&](const auto& r) {
+            if (const auto* end = std::get_if<core::closed>(&r.what)) {
+                reports.push_back(end->summary);
+            }
+        });
         events.bad_check();
     }
-    REQUIRE(seen.reports().size() == 2);
-    const auto array = nlohmann::json::parse(report::report_document(seen.reports(), true));
+    REQUIRE(reports.size() == 2);
+    const auto array = nlohmann::json::parse(report::report_document(reports, true));
     REQUIRE(array.size() == 2);
     CHECK(array[1].at("outcome") == "rolled-back");
-    const auto one = nlohmann::json::parse(report::report_document(std::span(seen.reports()).first(1), false));
+    const auto one = nlohmann::json::parse(report::report_document(std::span(reports).first(1), false));
     CHECK(one.at("instance") == "web1");
 }
