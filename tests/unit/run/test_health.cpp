@@ -248,10 +248,38 @@ TEST_CASE("a signal at any call is never lost and never does harm") {
             CHECK(report.how == outcome::committed);
             continue;
         }
+        const auto upgrade = std::ranges::find(undisturbed.incus.calls, "upgrade") - undisturbed.incus.calls.begin();
+        CHECK(begun ==
+              (static_cast<std::ptrdiff_t>(at) > upgrade)); // a signal before the upgrade keeps it from beginning
         CHECK(report.why == reason::interrupted);
         CHECK(report.how == (begun ? outcome::rolled_back : outcome::refused));
         require_old_and_clean(w);
     }
+}
+
+TEST_CASE("a signal ends a soak at once") {
+    fake_world w;
+    w.plan.limit.soak = 1h;
+    w.inbox.signal_at = w.clock.now + 10s;
+    const auto begin = w.clock.now;
+    CHECK(w.run().why == reason::interrupted);
+    CHECK(w.clock.now - begin < 20s);
+    require_old_and_clean(w);
+}
+
+TEST_CASE("what the upgrade may lose must be there again after a rollback") {
+    fake_world w;
+    w.plan.expect_lost = {"unit cron.service"};
+    w.incus.command = [](auto&) { return 1; };
+    w.checks.answer = [](const auto& spec, auto& incus, auto) {
+        core::reading r{spec.name, spec.where, spec.required, core::health::pass, "", {"unit cron.service"}, {}, 0};
+        if (std::ranges::count(incus.calls, "upgrade") > 0) {
+            r.good.clear();
+        }
+        return r;
+    };
+    CHECK(w.run().how == outcome::rolled_back_unhealthy);
+    CHECK(w.incus.snapshots.size() == 1);
 }
 
 TEST_CASE("a second signal does not cut the rollback short") {
