@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/chronicle.hpp"
 
-#include "core/lock_rule.hpp"
+#include "core/incus_commands.hpp"
 #include "core/next.hpp"
 #include "core/text.hpp"
 
@@ -166,24 +166,6 @@ namespace {
 bool reached(const report& r, std::string_view name) {
     return std::ranges::find(r.phases, name, &phase::name) != r.phases.end();
 }
-
-/// Writes commands of the incus program about one instance; flags come last.
-class incus_commands {
-public:
-    incus_commands(const std::string& instance, const std::string& project)
-        : instance_(shell_quote(instance)),
-          flags_(project.empty() || project == "default" ? std::string{} : " --project " + shell_quote(project)) {}
-
-    std::string line(const std::string& what, const std::string& rest = {}) const {
-        return "incus " + what + " " + instance_ + (rest.empty() ? "" : " " + rest) + flags_;
-    }
-
-    std::string unlock() const { return line("config unset", std::string(lock_key_name)); }
-
-private:
-    std::string instance_;
-    std::string flags_;
-};
 
 } // namespace
 

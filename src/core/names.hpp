@@ -11,8 +11,8 @@
 namespace belay::core {
 
 /// Whether this can be the name of a local instance: 1 to 63 letters, digits and dashes, no dash at either end, not a
-/// mere number, as the daemon asks of new instances (tried with 6.0.4; its manual forbids a digit at the start as well).
-/// REMOTE:NAME has an error of its own. Error: usage.
+/// mere number, as the daemon asks of new instances (tried with 6.0.4; its manual forbids a digit at the start as
+/// well). REMOTE:NAME has an error of its own. Error: usage.
 expected<void> check_instance_name(std::string_view name);
 
 /// Whether this can be the name of a project: not empty, no '/', white space, quotes or control characters. Error:

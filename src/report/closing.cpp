@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/durations.hpp"
-#include "core/lock_rule.hpp"
+#include "core/incus_commands.hpp"
 #include "core/text.hpp"
 #include "report/narrator.hpp"
 #include "report/pieces.hpp"
@@ -15,16 +15,14 @@ namespace {
 
 using list = std::vector<std::pair<std::string, std::string>>;
 
-/// "incus snapshot delete web1 belay-… --project p": flags last, as in the manual commands of core.
-std::string incus(std::string_view what, const core::report& r, std::string_view rest = {}) {
-    return fmt::format("incus {} {}{}{}{}", what, core::shell_quote(r.instance), rest.empty() ? "" : " ", rest,
-                       r.project.empty() || r.project == "default" ? "" : " --project " + core::shell_quote(r.project));
+std::string incus(const std::string& what, const core::report& r, const std::string& rest = {}) {
+    return core::incus_commands(r.instance, r.project).line(what, rest);
 }
 
 /// The restore brings back the lock key of the snapshot's moment, which is in the way of other state directories.
 std::string undo_command(const core::report& r) {
     return fmt::format("{} && {} && {} && {}", incus("stop", r), incus("snapshot restore", r, r.snapshot),
-                       incus("config unset", r, core::lock_key_name), incus("start", r));
+                       core::incus_commands(r.instance, r.project).unlock(), incus("start", r));
 }
 
 std::string head(tone how, std::string_view sentence, const style& look) {

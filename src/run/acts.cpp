@@ -2,6 +2,7 @@
 // The acts up to the upgrade: examining, locking, the snapshot and the command.
 #include "core/durations.hpp"
 #include "core/text.hpp"
+#include "run/limits.hpp"
 #include "run/outcome.hpp"
 #include "run/preflight.hpp"
 #include "run/transaction.hpp"
@@ -12,14 +13,8 @@ namespace belay::run {
 
 namespace {
 
-/// One request that reads, or changes a key: the daemon needs milliseconds, unless it is in trouble.
-constexpr core::milliseconds request_limit{30'000};
-
 /// How long the status of an instance that goes down may lag behind.
 constexpr core::milliseconds going_down_limit{5'000};
-
-/// How often a lost compare-and-swap is tried again: each loss means that somebody else changed the configuration.
-constexpr int swap_attempts = 20;
 
 /// Says by its exit status whether a restart would change anything: 0 it would, 1 it would not.
 constexpr std::string_view restart_needed_script = R"sh(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The acts after the verdict. They are never cut short, and repeated while there is hope: nobody else will do them.
+#include "run/limits.hpp"
 #include "run/outcome.hpp"
 #include "run/transaction.hpp"
 
@@ -9,9 +10,7 @@ namespace belay::run {
 
 namespace {
 
-constexpr core::milliseconds request_limit{30'000};
 constexpr core::milliseconds between_attempts{500};
-constexpr int swap_attempts = 20;
 
 /// Trying again will not help.
 bool hopeless(const core::error& e) {
@@ -48,20 +47,27 @@ core::finished transaction::restore(const std::string& target) {
     return repeated({core::act::restore, target}, world_.host.restore(target, snapshot_name(), plan().limit.operation));
 }
 
+/// Writes the lock key while it is (`when_own`) or is not this transaction's own. False when the configuration changed
+/// under every attempt.
+core::expected<bool> transaction::write_lock(const std::string& value, bool when_own) {
+    for (int i = 0; i < swap_attempts; ++i) {
+        BELAY_TRY_VOID(examine());
+        if ((examined_.lock == own_lock()) != when_own) {
+            return true;
+        }
+        BELAY_TRY(auto, swap, world_.host.replace_lock(value, examined_.etag, request_limit));
+        if (swap == ports::swapped::done) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Before the start the lock key is made ours again: the restore brought back the one of the snapshot's moment, which a
 /// belay that recovers had written under another process number.
 core::finished transaction::start() {
     const auto own_key_then_start = [&]() -> core::expected<void> {
-        for (int i = 0; i < swap_attempts; ++i) {
-            BELAY_TRY_VOID(examine());
-            if (examined_.lock == own_lock()) {
-                break;
-            }
-            BELAY_TRY(auto, swap, world_.host.replace_lock(own_lock(), examined_.etag, request_limit));
-            if (swap == ports::swapped::done) {
-                break;
-            }
-        }
+        BELAY_TRY_VOID(write_lock(own_lock(), false));
         return world_.host.start(plan().limit.operation);
     };
     return repeated({core::act::start, {}}, own_key_then_start());
@@ -81,17 +87,9 @@ core::finished transaction::discard(const std::string& target) {
 /// Takes the key off, if it is ours.
 core::finished transaction::unlock() {
     const auto take_off = [&]() -> core::expected<void> {
-        for (int i = 0; i < swap_attempts; ++i) {
-            BELAY_TRY_VOID(examine());
-            if (examined_.lock != own_lock()) {
-                return {};
-            }
-            BELAY_TRY(auto, swap, world_.host.replace_lock({}, examined_.etag, request_limit));
-            if (swap == ports::swapped::done) {
-                return {};
-            }
-        }
-        return core::failure(core::reason::locked, "its configuration changes all the time");
+        BELAY_TRY(const bool, taken, write_lock({}, true));
+        return taken ? core::expected<void>{}
+                     : core::failure(core::reason::locked, "its configuration changes all the time");
     };
     if (!held_) {
         return {}; // another belay of this host holds the instance: nothing on it is ours

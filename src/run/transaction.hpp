@@ -77,6 +77,7 @@ private:
     std::string own_lock() const;
 
     // rollback.cpp: after the verdict
+    core::expected<bool> write_lock(const std::string& value, bool when_own);
     core::finished stop(int attempt_number);
     core::finished restore(const std::string& target);
     core::finished start();
