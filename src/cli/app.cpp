@@ -33,6 +33,18 @@ int call(const show_options& o) {
     return show_command(o);
 }
 
+int call(const confirm_options& o) {
+    return confirm_command(o);
+}
+
+int call(const rollback_options& o) {
+    return rollback_command(o);
+}
+
+int call(const recover_options& o) {
+    return recover_command(o);
+}
+
 int call(const checks_options& o) {
     return checks_command(o);
 }

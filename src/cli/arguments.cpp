@@ -47,6 +47,9 @@ struct raw {
     check_command_options check;
     history_options history;
     show_options show;
+    confirm_options confirm;
+    rollback_options rollback;
+    recover_options recover;
     checks_options checks;
 };
 
@@ -61,19 +64,25 @@ CLI::Option* add_list(CLI::App* app, const std::string& name, std::vector<std::s
         ->take_all();
 }
 
+/// `into` is a duration or an optional one, which has no default.
+template <class Duration>
+CLI::Option* add_duration_option(CLI::App* app, const std::string& name, Duration& into, const std::string& help) {
+    return app
+        ->add_option_function<std::string>(
+            name,
+            [&into, name](const std::string& text) {
+                const auto parsed = core::parse_duration(text);
+                if (!parsed) {
+                    refuse(name + ": " + parsed.error().message);
+                }
+                into = *parsed;
+            },
+            help)
+        ->type_name("DURATION");
+}
+
 void add_duration(CLI::App* app, const std::string& name, milliseconds& into, const std::string& help) {
-    app->add_option_function<std::string>(
-           name,
-           [&into, name](const std::string& text) {
-               const auto parsed = core::parse_duration(text);
-               if (!parsed) {
-                   refuse(name + ": " + parsed.error().message);
-               }
-               into = *parsed;
-           },
-           help)
-        ->type_name("DURATION")
-        ->default_str(core::format_duration(into));
+    add_duration_option(app, name, into, help)->default_str(core::format_duration(into));
 }
 
 /// An option with a fixed set of words; the first one is the default.
@@ -183,6 +192,8 @@ void add_policy(CLI::App* app, run_options& into) {
     add_duration(app, "--soak", into.limit.soak, "How long they must then stay good");
     app->add_flag("--accept-unhealthy", into.accept_unhealthy,
                   "Go on although a check fails before the upgrade; it then only reports");
+    add_duration_option(app, "--confirm", into.limit.confirm,
+                        "Then wait so long, by the time of day, for `belay confirm`; without it the upgrade is undone");
     add_list(app, "--expect-lost", into.expect_lost,
              "A finding that the upgrade may lose: 'unit cron.service', globs too", "FINDING");
     app->option_defaults()->group("Policy");
@@ -193,10 +204,30 @@ void add_policy(CLI::App* app, run_options& into) {
                                      "Restart the instance after the command, before the checks");
     add_duration(app, "--stop-timeout", into.limit.stop,
                  "How long a graceful stop may take before it is forced; 0 forces");
+    add_duration(app, "--daemon-wait", into.limit.daemon_wait, "How long an Incus daemon that is away is waited for");
     add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot",
              "PATH");
     app->add_flag("--dry-run", into.dry_run, "Print what would be done, and touch nothing");
     app->option_defaults()->group("Options");
+}
+
+void add_target(CLI::App* app, std::optional<std::string>& project, std::string& what) {
+    app->add_option("what", what, "A transaction, or an instance")->type_name("TXN|INSTANCE")->required();
+    app->add_option("--project", project, "The project of the instance (default: as the incus program has it)")
+        ->type_name("PROJECT");
+}
+
+void add_rollback_options(CLI::App* app, rollback_options& into) {
+    app->add_flag("-y,--yes", into.yes, "Do not ask; needed without a terminal");
+    app->add_flag("--discard-newer", into.discard_newer, "Also take back the upgrades that were kept since");
+    app->add_option("--snapshot", into.snapshot, "From this snapshot of an interrupted upgrade whose journal is gone")
+        ->type_name("NAME");
+    add_duration_option(app, "--retry-for", into.retry_for,
+                        "How long the checks may take to pass (else as in the upgrade)");
+    add_duration_option(app, "--stop-timeout", into.stop,
+                        "How long a graceful stop may take (else as in the upgrade); 0 forces");
+    add_duration_option(app, "--daemon-wait", into.daemon_wait,
+                        "How long an Incus daemon that is away is waited for (else as in the upgrade)");
 }
 
 void check_instances(const std::vector<std::string>& instances) {
@@ -261,6 +292,26 @@ void add_commands(CLI::App& app, raw& into) {
     show->add_option("what", into.show.what, "A transaction, or the newest of an instance")->type_name("TXN|INSTANCE");
     add_common(show, into.show.common, false);
 
+    auto* confirm = app.add_subcommand("confirm", "Keep the upgrade that waits for a confirmation");
+    add_target(confirm, into.confirm.project, into.confirm.what);
+    add_common(confirm, into.confirm.common, false);
+    confirm->footer("Exit codes: 0 kept, 1 too late, 2 usage, 3 it does not wait for a confirmation.");
+
+    auto* rollback = app.add_subcommand(
+        "rollback", "Undo an upgrade that waits for a confirmation, or the newest one that was kept");
+    add_target(rollback, into.rollback.project, into.rollback.what);
+    add_common(rollback, into.rollback.common, true);
+    add_rollback_options(rollback, into.rollback);
+    rollback->footer("Exit codes: 0 undone and healthy, 2 usage, 3 refused (untouched), 4 undone but not as healthy as "
+                     "before, 5 stuck.");
+
+    auto* recover = app.add_subcommand("recover", "End every interrupted transaction of this host");
+    add_common(recover, into.recover.common, true);
+    add_duration(recover, "--daemon-wait", into.recover.daemon_wait,
+                 "How long an Incus daemon that is away is waited for");
+    recover->footer("Exit codes: 0 all have ended well (or nothing to do), 4 one is not as healthy as before, 5 one "
+                    "could not be ended.");
+
     auto* checks = app.add_subcommand("checks", "The health checks that are installed");
     add_common(checks, into.checks.common, false);
 }
@@ -283,6 +334,15 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     }
     if (name == "show") {
         return std::move(all.show);
+    }
+    if (name == "confirm") {
+        return std::move(all.confirm);
+    }
+    if (name == "rollback") {
+        return std::move(all.rollback);
+    }
+    if (name == "recover") {
+        return std::move(all.recover);
     }
     return std::move(all.checks);
 }

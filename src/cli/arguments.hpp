@@ -64,11 +64,37 @@ struct show_options {
     std::optional<std::string> what; ///< transaction or instance; the newest of all when not given
 };
 
+/// belay confirm
+struct confirm_options {
+    common_options common;
+    std::optional<std::string> project;
+    std::string what; ///< transaction or instance
+};
+
+/// belay rollback
+struct rollback_options {
+    common_options common;
+    std::optional<std::string> project;
+    std::string what;                    ///< transaction or instance
+    std::optional<std::string> snapshot; ///< when the journal is gone
+    bool yes{false};
+    bool discard_newer{false};
+    std::optional<core::milliseconds> retry_for; ///< else as in the upgrade that is undone, as the others here
+    std::optional<core::milliseconds> stop;
+    std::optional<core::milliseconds> daemon_wait;
+};
+
+struct recover_options {
+    common_options common;
+    core::milliseconds daemon_wait{120'000};
+};
+
 struct checks_options {
     common_options common;
 };
 
-using request = std::variant<run_options, check_command_options, history_options, show_options, checks_options>;
+using request = std::variant<run_options, check_command_options, history_options, show_options, confirm_options,
+                             rollback_options, recover_options, checks_options>;
 
 /// The command line is finished already: help or version was printed, or it was wrong.
 struct finished_early {

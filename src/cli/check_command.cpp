@@ -5,11 +5,10 @@
 #include "cli/commands.hpp"
 #include "cli/selection.hpp"
 #include "cli/signals.hpp"
+#include "cli/site.hpp"
 #include "cli/surroundings.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
-#include "incus/instance.hpp"
-#include "incus/socket.hpp"
 #include "report/checks_text.hpp"
 #include "run/baseline.hpp"
 
@@ -22,27 +21,22 @@ namespace belay::cli {
 
 namespace {
 
-constexpr core::milliseconds request_limit{30'000};
-
 /// What is the same for every instance.
 struct setting {
     const check_command_options& options;
     std::string project;
-    std::string incus;
-    std::string socket;
+    incus_site incus;
     std::vector<core::check_spec> specs;
 };
 
 core::expected<setting> prepare(const check_command_options& options) {
-    setting s{options, {}, {}, {}, {}};
+    setting s{options, {}, {}, {}};
     BELAY_TRY(auto, project, project_name(options.project));
     BELAY_TRY(auto, specs, select_checks(options.checks, checks::library(check_folders(), geteuid())));
-    BELAY_TRY(auto, program, incus_program());
-    BELAY_TRY(auto, socket, incus::find_socket(incus::real_surroundings()));
+    BELAY_TRY(auto, incus, find_incus());
     s.project = std::move(project);
     s.specs = std::move(specs);
-    s.incus = std::move(program);
-    s.socket = std::move(socket);
+    s.incus = std::move(incus);
     return s;
 }
 
@@ -89,7 +83,7 @@ int check_command(const check_command_options& options) {
     auto document = nlohmann::ordered_json::array();
     int code = 0;
     for (const auto& name : options.instances) {
-        incus::instance host(s->socket, s->project, name, s->incus);
+        incus::instance host(s->incus.socket, s->project, name, s->incus.program);
         const auto now = host.examine(request_limit);
         if (!now || !now->facts.running) {
             const auto why = now ? core::error{core::reason::not_running,

@@ -13,6 +13,9 @@ int run_command(const run_options& options);
 int check_command(const check_command_options& options);
 int history_command(const history_options& options);
 int show_command(const show_options& options);
+int confirm_command(const confirm_options& options);
+int rollback_command(const rollback_options& options);
+int recover_command(const recover_options& options);
 int checks_command(const checks_options& options);
 
 /// Prints "belay: …" on standard error and returns the exit code that belongs to the error: 2 for usage, else 3.

@@ -14,24 +14,22 @@ int history_command(const history_options& options) {
     if (!state) {
         return complain(state.error());
     }
-    const auto all = journal::list_transactions(*state);
-    if (!all) {
-        return complain(all.error());
+    std::vector<core::error> unreadable;
+    auto entries = load_history(*state, unreadable);
+    if (!entries) {
+        return complain(entries.error());
     }
-    std::vector<report::history_entry> entries;
     int code = 0;
-    for (const auto& txn : *all) {
-        auto past = load_summary(*state, txn);
-        if (!past) {
-            code = complain(past.error()); // the others are shown all the same
-        } else if (!options.instance || past->summary.instance == *options.instance) {
-            entries.push_back({std::move(past->summary), past->how});
-        }
+    for (const auto& problem : unreadable) {
+        code = complain(problem); // the others are shown all the same
+    }
+    if (options.instance) {
+        std::erase_if(*entries, [&](const auto& entry) { return entry.summary.instance != *options.instance; });
     }
     if (options.common.format == output_format::json) {
-        print(as_json(entries));
+        print(as_json(*entries));
     } else {
-        print(report::history_table(entries, report::style_of(STDOUT_FILENO)));
+        print(report::history_table(*entries, report::style_of(STDOUT_FILENO)));
     }
     return code;
 }

@@ -70,6 +70,8 @@ public:
         }
     }
 
+    void recall(const core::record&) override {}
+
 private:
     void ended(const core::record& r, const core::finished& end) {
         if (end.how == core::result::ok) {

@@ -3,7 +3,9 @@
 
 #include "codec/report_json.hpp"
 #include "core/chronicle.hpp"
-#include "journal/locks.hpp"
+#include "core/manual.hpp"
+#include "core/time_text.hpp"
+#include "journal/files.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -13,27 +15,41 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-/// Whether the process that wrote the journal last still runs on this host.
-report::ending ending_of(const std::filesystem::path& state, const std::vector<core::record>& records) {
-    core::lock_holder holder;
-    for (const auto& r : records) {
-        if (const auto* opened = std::get_if<core::opened>(&r.what)) {
-            holder.pid = opened->pid;
-            holder.boot_id = opened->boot_id;
-        } else if (const auto* resumed = std::get_if<core::resumed>(&r.what)) {
-            holder.pid = resumed->pid;
-            holder.boot_id = resumed->boot_id;
-        }
+report::ending ending_of(const known_transaction& known) {
+    if (known.state.end) {
+        return report::ending::closed;
     }
-    const journal::file_locks locks(state, journal::read_identity("/"));
-    return locks.alive(holder) ? report::ending::running : report::ending::interrupted;
+    if (known.state.waits_for_confirmation()) {
+        return report::ending::waiting;
+    }
+    return known.owned ? report::ending::running : report::ending::interrupted;
+}
+
+std::string_view word_of(const report::history_entry& entry) {
+    switch (entry.how) {
+    case report::ending::closed:
+        return "superseded";
+    case report::ending::running:
+        return "running";
+    case report::ending::waiting:
+        return "waiting";
+    case report::ending::interrupted:
+        return "interrupted";
+    }
+    return {};
 }
 
 json document(const report::history_entry& entry) {
     auto one = json::parse(codec::to_json(entry.summary, -1));
     if (entry.how != report::ending::closed) {
         one["outcome"] = one["reason"] = one["exit_code"] = nullptr;
-        one["state"] = entry.how == report::ending::running ? "running" : "interrupted";
+        one["state"] = word_of(entry);
+    } else if (!entry.superseded_by.empty()) {
+        one["outcome"] = one["state"] = word_of(entry);
+        one["superseded_by"] = entry.superseded_by;
+    }
+    if (entry.until) {
+        one["confirm_until"] = core::to_rfc3339(*entry.until);
     }
     return one;
 }
@@ -42,35 +58,113 @@ std::string written(const json& document) {
     return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+/// The process that a record says it was written by, if it does.
+long pid_in(const core::event& e, long before) {
+    if (const auto* opened = std::get_if<core::opened>(&e)) {
+        return opened->pid;
+    }
+    const auto* resumed = std::get_if<core::resumed>(&e);
+    return resumed != nullptr ? resumed->pid : before;
+}
+
+report::history_entry entry_of(known_transaction known) {
+    report::history_entry entry{std::move(known.so_far), ending_of(known), {}, {}};
+    if (entry.how == report::ending::waiting) {
+        entry.until = known.state.until;
+    }
+    if (entry.how == report::ending::interrupted) {
+        entry.summary.manual = core::end_by_hand(entry.summary).commands;
+    }
+    return entry;
+}
+
+bool took_back(const report::history_entry& entry) {
+    const bool restored =
+        entry.summary.how == core::outcome::rolled_back || entry.summary.how == core::outcome::rolled_back_unhealthy;
+    return entry.how == report::ending::closed && restored && !entry.summary.undoes.empty();
+}
+
 } // namespace
+
+core::expected<known_transaction> load_known(const std::filesystem::path& state, const std::string& txn) {
+    const auto files = journal::files_of(state, txn);
+    known_transaction known;
+    known.txn = txn;
+    known.owned = journal::is_locked(files.journal); // before the reading: what is written after that is not missed
+    BELAY_TRY(const auto, contents, journal::read_journal(files.journal));
+    core::chronicle chronicle(files.log.string());
+    for (const auto& r : contents.records) {
+        chronicle.see(r);
+        known.pid = pid_in(r.what, known.pid);
+    }
+    known.state = chronicle.current();
+    known.begun = !contents.records.empty();
+    known.torn = contents.torn;
+    const auto* end = known.begun ? std::get_if<core::closed>(&contents.records.back().what) : nullptr;
+    known.so_far = end != nullptr ? end->summary : chronicle.summary(core::outcome::stuck);
+    known.so_far.transaction = txn;
+    if (end == nullptr) {
+        known.so_far.manual.clear();
+    }
+    return known;
+}
 
 core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn) {
     BELAY_TRY(const auto, ends, journal::read_ends(journal::files_of(state, txn).journal));
     if (ends.last) {
         if (const auto* closed = std::get_if<core::closed>(&ends.last->what)) {
-            return report::history_entry{closed->summary, report::ending::closed};
+            return report::history_entry{closed->summary, report::ending::closed, {}, {}};
         }
     }
     return load_whole(state, txn);
 }
 
 core::expected<report::history_entry> load_whole(const std::filesystem::path& state, const std::string& txn) {
-    const auto files = journal::files_of(state, txn);
-    BELAY_TRY(const auto, contents, journal::read_journal(files.journal));
-    core::chronicle chronicle(files.log.string());
-    for (const auto& r : contents.records) {
-        chronicle.see(r);
-    }
-    if (!contents.records.empty()) {
-        if (const auto* closed = std::get_if<core::closed>(&contents.records.back().what)) {
-            return report::history_entry{closed->summary, report::ending::closed};
+    BELAY_TRY(auto, known, load_known(state, txn));
+    return entry_of(std::move(known));
+}
+
+void mark_superseded(std::vector<report::history_entry>& entries) {
+    for (auto undo = entries.begin(); undo != entries.end(); ++undo) {
+        if (!took_back(*undo)) {
+            continue;
+        }
+        for (auto earlier = entries.begin(); earlier != undo; ++earlier) {
+            const auto& r = earlier->summary;
+            const bool same = r.instance == undo->summary.instance && r.project == undo->summary.project;
+            const bool kept = earlier->how == report::ending::closed && r.how == core::outcome::committed;
+            if (same && kept && r.transaction >= undo->summary.undoes && earlier->superseded_by.empty()) {
+                earlier->superseded_by = undo->summary.transaction;
+            }
         }
     }
-    auto summary = chronicle.summary(core::outcome::stuck);
-    summary.transaction = txn;
-    const auto how = ending_of(state, contents.records);
-    summary.manual = how == report::ending::running ? std::vector<std::string>{} : core::end_by_hand(summary).commands;
-    return report::history_entry{std::move(summary), how};
+}
+
+core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
+                                                                std::vector<core::error>& unreadable) {
+    BELAY_TRY(const auto, all, journal::list_transactions(state));
+    std::vector<report::history_entry> entries;
+    for (const auto& txn : all) {
+        auto past = load_summary(state, txn);
+        if (past) {
+            entries.push_back(*std::move(past));
+        } else {
+            unreadable.push_back(std::move(past).error());
+        }
+    }
+    mark_superseded(entries);
+    return entries;
+}
+
+core::expected<std::string> find_asked(const std::filesystem::path& state, const std::string& text,
+                                       const std::string& project) {
+    BELAY_TRY(const auto, of_instance, journal::transactions_of(state, text, project));
+    for (auto txn = of_instance.rbegin(); txn != of_instance.rend(); ++txn) {
+        if (const auto known = load_known(state, *txn); known && known->state.waits_for_confirmation()) {
+            return *txn;
+        }
+    }
+    return journal::find_transaction(state, text, project);
 }
 
 std::string as_json(const report::history_entry& entry) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transactions of the past, read from their journals.
+// Transactions of the past, and those that still go on, read from their journals.
 #pragma once
+#include "core/state.hpp"
 #include "journal/reader.hpp"
 #include "journal/transaction_journal.hpp"
 #include "report/text.hpp"
@@ -10,15 +11,43 @@
 
 namespace belay::cli {
 
-/// The report of a transaction, from the ends of its journal when it has ended. For one that has not, what it did so
-/// far and whether its process still lives. Errors as of journal::read_journal.
+/// All that the journal of a transaction says now.
+struct known_transaction {
+    std::string txn;
+    core::state state;
+    core::report so_far; ///< the report, when it has ended; else what it did so far
+    bool begun{false};   ///< the journal holds anything at all
+    bool torn{false};    ///< its last line is torn, and does not count
+    bool owned{false};   ///< a process works on it
+    long pid{};          ///< the process that wrote to it last
+};
+
+/// Errors as of journal::read_journal.
+core::expected<known_transaction> load_known(const std::filesystem::path& state, const std::string& txn);
+
+/// A line of the history, from the ends of the journal when the transaction has ended. Errors as of
+/// journal::read_journal.
 core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn);
 
-/// The same with every phase also of a transaction that has not ended.
+/// The same with every phase, also of a transaction that has not ended.
 core::expected<report::history_entry> load_whole(const std::filesystem::path& state, const std::string& txn);
 
+/// Finds out which of these transactions, all of one state directory and oldest first, were taken back by a later one:
+/// an upgrade that was undone and every newer one of the same instance.
+void mark_superseded(std::vector<report::history_entry>& entries);
+
+/// The history of a state directory, oldest first, with what was superseded marked; journals that cannot be read go to
+/// `unreadable`. Error: io_error.
+core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
+                                                                std::vector<core::error>& unreadable);
+
+/// The transaction that a person means who wants to confirm or to undo: by ID as journal::find_transaction; of an
+/// instance the newest one that waits for a confirmation, else the newest. Errors: usage, io_error.
+core::expected<std::string> find_asked(const std::filesystem::path& state, const std::string& text,
+                                       const std::string& project);
+
 /// One report document; of a transaction that has not ended `outcome`, `reason` and `exit_code` are null and `state` is
-/// "running" or "interrupted".
+/// "running", "waiting" or "interrupted". One that was taken back has the outcome and the state "superseded".
 std::string as_json(const report::history_entry& entry);
 
 /// An array of them.

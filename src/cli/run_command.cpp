@@ -1,34 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // belay run: a transaction for each instance, one after another, stop at the first failure.
-#include "checks/runner.hpp"
 #include "cli/clock.hpp"
 #include "cli/commands.hpp"
-#include "cli/log.hpp"
 #include "cli/selection.hpp"
 #include "cli/signals.hpp"
+#include "cli/site.hpp"
+#include "cli/spectators.hpp"
 #include "cli/surroundings.hpp"
-#include "core/names.hpp"
-#include "incus/instance.hpp"
-#include "incus/socket.hpp"
-#include "journal/locks.hpp"
-#include "journal/store.hpp"
 #include "report/dry_run.hpp"
 #include "report/jsonl.hpp"
-#include "report/terminal.hpp"
 #include "report/text.hpp"
 #include "run/preflight.hpp"
-#include "run/transaction.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <random>
 #include <unistd.h>
 
 namespace belay::cli {
 
 namespace {
-
-constexpr core::milliseconds request_limit{30'000};
 
 /// What the command gets unless --env says otherwise: a question that nobody answers ends an upgrade. DPKG_FORCE
 /// answers dpkg's question about changed configuration files: the new one where it was not edited, the edited one else.
@@ -51,30 +41,10 @@ std::vector<std::pair<std::string, std::string>> environment_of(const run_option
 /// What is the same for every instance of this run.
 struct setting {
     std::string project;
-    std::string incus;
-    std::string socket;
+    incus_site incus;
     std::vector<core::check_spec> checks;
     std::vector<std::pair<std::string, std::string>> env;
     std::filesystem::path state;
-};
-
-/// Every listener gets every event.
-class audience : public ports::listener {
-public:
-    void add(ports::listener* one) {
-        if (one != nullptr) {
-            all_.push_back(one);
-        }
-    }
-
-    void on(const core::record& r) override {
-        for (auto* one : all_) {
-            one->on(r);
-        }
-    }
-
-private:
-    std::vector<ports::listener*> all_;
 };
 
 core::plan plan_for(const run_options& options, const setting& s, const std::string& instance) {
@@ -88,78 +58,8 @@ core::plan plan_for(const run_options& options, const setting& s, const std::str
     plan.accept_unhealthy = options.accept_unhealthy;
     plan.limit = options.limit;
     plan.restart = options.restart;
+    plan.confirms = options.limit.confirm > core::milliseconds{0};
     return plan;
-}
-
-/// Who watches: the view for people, or the stream for programs, and the log.
-class spectators {
-public:
-    spectators(const run_options& options, const ports::clock& clock) : look_(report::style_of(STDOUT_FILENO)) {
-        const auto& common = options.common;
-        if (common.format == output_format::jsonl) {
-            view_ = std::make_unique<report::jsonl>(STDOUT_FILENO);
-        } else if (common.format == output_format::text && !common.quiet) {
-            view_ = report::make_view(STDOUT_FILENO, look_, clock);
-        }
-        const bool silent_view = common.format != output_format::text || common.quiet;
-        if (common.verbose > 0 || (silent_view && !common.quiet)) {
-            log_ = make_log(level_of(common), sink());
-        }
-        audience_.add(view_.get());
-        audience_.add(log_.get());
-    }
-
-    ports::listener& listener() { return audience_; }
-
-    const report::style& look() const { return look_; }
-
-private:
-    static log_level level_of(const common_options& common) {
-        if (common.verbose > 1) {
-            return log_level::events;
-        }
-        return common.verbose == 1 ? log_level::phases : log_level::warnings;
-    }
-
-    /// Log lines go through the live view when they would write over it.
-    line_sink sink() {
-        auto* live = dynamic_cast<report::terminal*>(view_.get());
-        if (live == nullptr || isatty(STDERR_FILENO) == 0) {
-            return {};
-        }
-        return [live](std::string_view line) { live->say(line); };
-    }
-
-    report::style look_;
-    std::unique_ptr<ports::listener> view_;
-    std::unique_ptr<ports::listener> log_;
-    audience audience_;
-};
-
-std::string new_transaction_id(const ports::clock& clock) {
-    std::random_device random;
-    return core::make_transaction_id(std::chrono::floor<std::chrono::seconds>(clock.wall()),
-                                     static_cast<std::uint16_t>(random()));
-}
-
-/// The report of a run that was refused before there was a journal to write to.
-core::report refusal(const core::plan& plan, const core::error& why, const ports::clock& clock) {
-    core::report r;
-    r.transaction = new_transaction_id(clock);
-    r.instance = plan.instance;
-    r.project = plan.project;
-    r.command = plan.command.argv;
-    r.how = core::outcome::refused;
-    r.why = why.code;
-    r.message = core::describe(why);
-    r.exit_code = core::exit_code(r.how);
-    r.started = clock.wall();
-    return r;
-}
-
-/// What the watchers of such a run see: that it is over.
-core::record only_event(const core::report& r, const ports::clock& clock) {
-    return {core::record::version, 1, clock.wall(), clock.boottime(), r.transaction, r.instance, core::closed{r}};
 }
 
 /// A belay that was started by a hook or by the command of another one must not work on the same instance.
@@ -173,33 +73,13 @@ core::expected<void> check_nesting(const std::string& instance) {
     return {};
 }
 
-/// Opens the journal of a new transaction; an ID that is taken is drawn again.
-core::expected<std::pair<std::string, std::unique_ptr<journal::transaction_journal>>>
-open_journal(const setting& s, const run_options& options, const ports::clock& clock) {
-    BELAY_TRY(auto, store, journal::store::open(s.state, geteuid()));
-    constexpr int draws = 10;
-    for (int i = 0;; ++i) {
-        const auto txn = new_transaction_id(clock);
-        auto made = store.create_transaction(txn, options.log_limit);
-        if (made) {
-            return std::pair{txn, *std::move(made)};
-        }
-        if (!made.error().transient || i == draws) {
-            return std::unexpected(made.error());
-        }
-    }
-}
-
 core::expected<core::report> run_one(const run_options& options, const setting& s, const core::plan& plan,
                                      ports::listener& listener, ports::inbox& inbox, const ports::clock& clock) {
     BELAY_TRY_VOID(check_nesting(plan.instance));
-    BELAY_TRY(auto, opened, open_journal(s, options, clock));
-    auto& [txn, journal] = opened;
-    incus::instance host(s.socket, s.project, plan.instance, s.incus);
-    checks::runner runner(host);
-    journal::file_locks locks(s.state, journal::read_identity("/"));
-    run::transaction transaction({host, runner, *journal, locks, listener, inbox, clock},
-                                 {txn, plan, s.env, journal->files().log.string()});
+    BELAY_TRY(auto, begun, begin_transaction(s.state, options.log_limit, clock));
+    workplace place(s.incus, s.state, s.project, plan.instance, begun.txn);
+    run::transaction transaction(place.world(*begun.journal, listener, inbox, clock),
+                                 {begun.txn, plan, s.env, begun.journal->files().log.string()});
     return transaction.run();
 }
 
@@ -216,24 +96,16 @@ core::expected<setting> settle(const run_options& options) {
     return s;
 }
 
-/// The settings that depend on the host. Errors refuse the run.
-core::expected<void> find_incus(setting& s) {
-    BELAY_TRY(auto, program, incus_program());
-    BELAY_TRY(auto, socket, incus::find_socket(incus::real_surroundings()));
-    s.incus = std::move(program);
-    s.socket = std::move(socket);
-    return {};
-}
-
-int print_plans(const run_options& options, setting s) {
-    if (const auto found = find_incus(s); !found) {
+int print_plans(const run_options& options, const setting& s) {
+    const auto found = find_incus();
+    if (!found) {
         return complain(found.error());
     }
     const auto look = report::style_of(STDOUT_FILENO);
     int code = 0;
     for (const auto& name : options.instances) {
         const auto plan = plan_for(options, s, name);
-        incus::instance host(s.socket, s.project, name, s.incus);
+        incus::instance host(found->socket, s.project, name, found->program);
         auto now = host.examine(request_limit);
         if (!now) {
             code = std::max(code, complain(now.error()));
@@ -263,15 +135,18 @@ int run_command(const run_options& options) {
         return complain(s.error());
     }
     if (options.dry_run) {
-        return print_plans(options, *std::move(s));
+        return print_plans(options, *s);
     }
     const system_clock clock;
     signal_inbox inbox;
-    const auto found = find_incus(*s);
+    const auto found = find_incus();
+    if (found) {
+        s->incus = *found;
+    }
     std::vector<core::report> reports;
     int code = 0;
     {
-        spectators watching(options, clock);
+        spectators watching(options.common, clock);
         for (const auto& name : options.instances) {
             const auto plan = plan_for(options, *s, name);
             auto done = found ? run_one(options, *s, plan, watching.listener(), inbox, clock)

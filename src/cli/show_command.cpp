@@ -63,19 +63,23 @@ int show_command(const show_options& options) {
     if (!txn) {
         return complain(txn.error());
     }
-    const auto past = load_whole(*state, *txn);
+    auto past = load_whole(*state, *txn);
     if (!past) {
         return complain(past.error());
     }
+    std::vector<core::error> unreadable;
+    if (const auto all = load_history(*state, unreadable); all && past->summary.how == core::outcome::committed) {
+        const auto same = std::ranges::find(*all, *txn, [](const auto& entry) { return entry.summary.transaction; });
+        past->superseded_by = same == all->end() ? std::string{} : same->superseded_by;
+    }
     if (options.common.format == output_format::json) {
-        print(as_json({past->summary, past->how}));
+        print(as_json(*past));
         return 0;
     }
     const auto look = report::style_of(STDOUT_FILENO);
     const auto pieces = journal::log_files(journal::files_of(*state, *txn).log);
     const auto tail = pieces.empty() ? std::string{} : tail_of(pieces.back());
-    print(past->how == report::ending::closed ? report::show(past->summary, tail, look)
-                                              : report::show_open(past->summary, past->how, tail, look));
+    print(report::show(*past, tail, look));
     return 0;
 }
 

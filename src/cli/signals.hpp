@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Port inbox: SIGINT and SIGTERM mean "undo now". A thread waits for them, so that no code runs in a signal handler.
+// Port inbox: SIGINT and SIGTERM mean "undo now", and while a confirmation is waited for the keys of the terminal `y`
+// keeps and `n` undoes. A thread waits for both, so that no code runs in a signal handler.
 #pragma once
 #include "ports/inbox.hpp"
 
@@ -25,17 +26,27 @@ public:
     std::stop_token interrupts() const override { return interrupts_.get_token(); }
 
     std::optional<core::error> interruption() const override;
+    void listen(bool on) override;
+    std::optional<core::verdict> answer() const override;
     void wait(core::milliseconds duration, std::stop_token stop) override;
 
 private:
-    void listen();
+    void watch();
+    void take_signal();
+    bool take_key();
+    void wake() const;
 
     std::stop_source interrupts_;
     mutable std::mutex mutex_;
     std::condition_variable_any woken_;
+    std::condition_variable keys_changed_;
     std::optional<core::error> why_;
+    std::optional<core::verdict> answer_;
+    bool wants_keys_{false};
+    bool reads_keys_{false};
+    bool ends_{false};
     int signal_fd_{-1};
-    int end_fd_{-1};
+    int wake_fd_{-1};
     std::thread thread_;
 };
 

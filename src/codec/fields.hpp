@@ -2,7 +2,7 @@
 // Reads and writes JSON objects from one list of fields (see shapes.hpp), so that the two directions cannot drift
 // apart. Only the sources of this room include it: JSON values go no further.
 #pragma once
-#include "codec/time_text.hpp"
+#include "core/time_text.hpp"
 #include "core/words.hpp"
 
 #include <nlohmann/json.hpp>
@@ -63,7 +63,7 @@ public:
         if constexpr (std::is_enum_v<T>) {
             return core::to_word(value);
         } else if constexpr (std::same_as<T, core::wall_time>) {
-            return to_rfc3339(value);
+            return core::to_rfc3339(value);
         } else if constexpr (std::same_as<T, core::milliseconds>) {
             return value.count();
         } else if constexpr (std::floating_point<T>) {
@@ -126,7 +126,7 @@ public:
             const auto known = from.is_string() ? core::from_word<T>(from.get_ref<const std::string&>()) : std::nullopt;
             known ? void(value = *known) : complain(path, "is not a word that this belay knows");
         } else if constexpr (std::same_as<T, core::wall_time>) {
-            const auto time = from.is_string() ? from_rfc3339(from.get_ref<const std::string&>()) : std::nullopt;
+            const auto time = from.is_string() ? core::from_rfc3339(from.get_ref<const std::string&>()) : std::nullopt;
             time ? void(value = *time) : complain(path, "is not a time like 2026-11-23T22:40:00.123Z");
         } else if constexpr (std::same_as<T, core::milliseconds>) {
             core::milliseconds::rep count{};

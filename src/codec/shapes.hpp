@@ -6,7 +6,9 @@
 // so that what an older belay wrote can still be read; a key is never renamed.
 #pragma once
 #include "codec/fields.hpp"
+#include "core/decision.hpp"
 #include "core/event.hpp"
+#include "core/text.hpp"
 
 namespace belay::codec {
 
@@ -47,6 +49,7 @@ void fields(auto& f, like<core::limits> auto& x) {
     f.key("daemon_wait_ms", x.daemon_wait);
     f.key("rollback_retry_ms", x.rollback_retry);
     f.key("operation_ms", x.operation);
+    f.maybe("confirm_ms", x.confirm);
 }
 
 void fields(auto& f, like<core::plan> auto& x) {
@@ -67,6 +70,11 @@ void fields(auto& f, like<core::plan> auto& x) {
     f.key("saves_evidence", x.saves_evidence);
     f.key("retains", x.retains);
     f.key("undoes_kept", x.undoes_kept);
+    f.maybe("undoes", x.undoes);
+    f.maybe("restores", x.restores);
+    f.maybe("takes_present", x.takes_present);
+    f.maybe("takes_over", x.takes_over);
+    f.maybe("discards", x.discards);
 }
 
 void fields(auto& f, like<core::disk> auto& x) {
@@ -79,6 +87,7 @@ void fields(auto& f, like<core::disk> auto& x) {
 
 void fields(auto& f, like<core::instance_facts> auto& x) {
     f.key("uuid", x.uuid);
+    f.maybe("generation", x.generation);
     f.key("server", x.server);
     f.key("type", x.type);
     f.key("pool", x.pool);
@@ -147,6 +156,12 @@ void fields(auto& f, like<core::report> auto& x) {
     f.or_null("log", x.log);
     f.key("warnings", x.warnings);
     f.key("manual", x.manual);
+    f.maybe("undoes", x.undoes);
+}
+
+void fields(auto& f, like<core::decision> auto& x) {
+    f.key("verdict", x.what);
+    f.maybe("error", x.why);
 }
 
 // Events. The target of an act is in the envelope.
@@ -155,6 +170,7 @@ void fields(auto& f, like<core::opened> auto& x) {
     f.key("plan", x.how);
     f.key("pid", x.pid);
     f.key("boot_id", x.boot_id);
+    f.maybe("baseline", x.baseline);
 }
 
 void fields(auto& f, like<core::started> auto& x) {
@@ -196,6 +212,9 @@ void fields(auto& f, like<core::resumed> auto& x) {
 
 void fields(auto& f, like<core::observed> auto& x) {
     f.key("settled", x.settled);
+    f.maybe("lock", x.lock);
+    f.maybe("restored", x.restored);
+    f.maybe("error", x.why);
 }
 
 void fields(auto& f, like<core::closed> auto& x) {
@@ -211,6 +230,23 @@ void fields(auto& f, like<core::checked> auto& x) {
 void fields(auto& f, like<core::soaking> auto& x) {
     f.key("act", x.what.what);
     f.key("seconds_left", x.seconds_left);
+}
+
+/// Reads a document that is one object; `what` names it in the error.
+template <class T>
+core::expected<T> whole_object(std::string_view text, const std::string& what) {
+    const auto object = json::parse(text, nullptr, false);
+    if (!object.is_object()) {
+        return core::failure(core::reason::io_error, "no " + what + ": not a JSON object");
+    }
+    T value;
+    std::string problem;
+    reader fields_of(object, "", problem);
+    fields(fields_of, value);
+    if (!problem.empty()) {
+        return core::failure(core::reason::io_error, "a " + what + " that is not whole: " + core::printable(problem));
+    }
+    return value;
 }
 
 } // namespace belay::codec

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/chronicle.hpp"
 
-#include "core/incus_commands.hpp"
+#include "core/manual.hpp"
 #include "core/next.hpp"
 #include "core/text.hpp"
 
@@ -40,23 +40,34 @@ void chronicle::see(const record& r) {
         txn_ = r.txn;
         opened_ = r.time;
         first_boottime_ = r.boottime;
+        last_time_ = r.time;
     }
-    last_boottime_ = r.boottime;
+    take_time(r);
     if (const auto* begin = std::get_if<core::started>(&r.what)) {
         begin_phase(r, *begin);
     } else if (const auto* end = std::get_if<finished>(&r.what)) {
         end_phase(*end);
         take_snapshots(*end);
-        take_downtime(r, *end);
+        take_downtime(*end);
     } else if (const auto* warning = std::get_if<warned>(&r.what)) {
         warnings_.push_back(warning->message);
     }
     fold(state_, r.what);
 }
 
+/// The time since boot goes on over a restart of the host by the time of day: nothing else knows how long it was off.
+void chronicle::take_time(const record& r) {
+    if (r.boottime + booted_later_ < last_boottime_) {
+        const auto away = std::max(r.time - last_time_, milliseconds{0});
+        booted_later_ = last_boottime_ + std::chrono::duration<double>(away).count() - r.boottime;
+    }
+    last_boottime_ = r.boottime + booted_later_;
+    last_time_ = r.time;
+}
+
 void chronicle::begin_phase(const record& r, const core::started& e) {
     if (e.what.what == act::stop && !stopped_at_ && downtime_ == 0) {
-        stopped_at_ = r.boottime;
+        stopped_at_ = last_boottime_;
     }
     if (e.what.what == act::upgrade) {
         ran_command_ = true;
@@ -98,14 +109,15 @@ void chronicle::take_judgements(const core::finished& e) {
 }
 
 void chronicle::take_snapshots(const core::finished& e) {
-    if (e.what.what == act::discard && e.how == result::ok) {
+    const bool own = std::ranges::find(state_.how.targets, e.what.target) != state_.how.targets.end();
+    if (e.what.what == act::discard && own && e.how == result::ok) {
         snapshot_exists_ = false;
     }
 }
 
-void chronicle::take_downtime(const record& r, const core::finished& e) {
+void chronicle::take_downtime(const finished& e) {
     if (e.what.what == act::start && e.how == result::ok && stopped_at_) {
-        downtime_ += r.boottime - *stopped_at_;
+        downtime_ += last_boottime_ - *stopped_at_;
         stopped_at_.reset();
     }
     downtime_ += e.down_seconds.value_or(0);
@@ -117,6 +129,9 @@ std::string chronicle::message(outcome how) const {
                std::string(checks_.empty() ? "the instance runs" : "every required check passes");
     }
     std::string text;
+    if (state_.how.undoes_kept && state_.restored()) {
+        text = "the upgrade of transaction " + state_.how.undoes + " is undone";
+    }
     for (const auto& e : state_.why) {
         const auto sentence = describe(e);
         if (text.find(sentence) == std::string::npos) {
@@ -134,10 +149,11 @@ report chronicle::summary(outcome how) const {
     r.project = plan.project;
     r.command = plan.command.argv;
     r.how = how;
+    r.undoes = plan.undoes;
     const bool kept = how == outcome::committed || how == outcome::unchanged;
     r.why = kept || state_.why.empty() ? reason::ok : state_.why.front().code;
     r.message = message(how);
-    r.exit_code = exit_code(how);
+    r.exit_code = plan.undoes_kept ? exit_code_of_undo(how) : exit_code(how);
     r.command_exit = command_exit_;
     r.snapshot = snapshot_exists_ ? snapshot_name(txn_) : std::string{};
     r.started = opened_.value_or(wall_time{});
@@ -156,52 +172,9 @@ report chronicle::summary(outcome how) const {
     r.downtime_seconds = downtime_;
     r.log = ran_command_ && !plan.command.interactive ? log_file_ : std::string{};
     if (how == outcome::stuck) {
-        r.manual = manual_commands(plan.instance, plan.project, txn_);
+        r.manual = manual_commands(state_, txn_);
     }
     return r;
-}
-
-namespace {
-
-bool reached(const report& r, std::string_view name) {
-    return std::ranges::find(r.phases, name, &phase::name) != r.phases.end();
-}
-
-} // namespace
-
-std::vector<std::string> manual_commands(const std::string& instance, const std::string& project,
-                                         const std::string& txn) {
-    const incus_commands incus(instance, project);
-    return {incus.line("stop --force"), incus.line("snapshot restore", snapshot_name(txn)), incus.unlock(),
-            incus.line("start")};
-}
-
-way_out end_by_hand(const report& so_far) {
-    const incus_commands incus(so_far.instance, so_far.project);
-    if (reached(so_far, "commit")) {
-        return {"The upgrade was decided to be kept; what is left is the lock. To end it by hand:", {incus.unlock()}};
-    }
-    if (reached(so_far, "start")) {
-        return {"The old state was restored and started. Look whether it runs; what is left is the lock. To end it by "
-                "hand:",
-                {incus.unlock()}};
-    }
-    if (reached(so_far, "upgrade")) {
-        return {"The upgrade had begun. To bring the old state back by hand, in this order:",
-                manual_commands(so_far.instance, so_far.project, so_far.transaction)};
-    }
-    if (!reached(so_far, "lock")) {
-        return {"Nothing was changed.", {}};
-    }
-    way_out left{"The upgrade had not begun. To clean up by hand, in this order:", {}};
-    if (reached(so_far, "pause")) {
-        left.commands.push_back(incus.line("resume"));
-    }
-    if (!so_far.snapshot.empty()) {
-        left.commands.push_back(incus.line("snapshot delete", so_far.snapshot));
-    }
-    left.commands.push_back(incus.unlock());
-    return left;
 }
 
 } // namespace belay::core

@@ -23,7 +23,8 @@ private:
     void end_phase(const core::finished& e);
     void take_judgements(const core::finished& e);
     void take_snapshots(const core::finished& e);
-    void take_downtime(const record& r, const core::finished& e);
+    void take_downtime(const finished& e);
+    void take_time(const record& r);
     std::string message(outcome how) const;
 
     std::string log_file_;
@@ -31,7 +32,9 @@ private:
     std::string txn_;
     std::optional<wall_time> opened_;
     double first_boottime_{};
-    double last_boottime_{};
+    double last_boottime_{}; ///< of the first boot, as it were
+    double booted_later_{0}; ///< what is added to the time since boot of a later one
+    wall_time last_time_{};
     std::vector<phase> phases_;
     std::vector<judged> checks_;
     std::vector<std::string> warnings_;
@@ -42,19 +45,5 @@ private:
     std::optional<double> stopped_at_;
     double downtime_{};
 };
-
-/// The commands that end a transaction by hand when belay could not: they put the instance back to its snapshot, take
-/// the lock off and start it.
-std::vector<std::string> manual_commands(const std::string& instance, const std::string& project,
-                                         const std::string& txn);
-
-/// What a person can do about a transaction that was interrupted.
-struct way_out {
-    std::string sentence;
-    std::vector<std::string> commands;
-};
-
-/// The way out of an interrupted transaction, from how far its report says it came.
-way_out end_by_hand(const report& so_far);
 
 } // namespace belay::core

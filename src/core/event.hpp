@@ -39,9 +39,10 @@ struct disk {
 
 /// What preflight found out about the instance; everything that a later recovery must compare with.
 struct instance_facts {
-    std::string uuid;   ///< `volatile.uuid`: a copy or a new instance of the same name has another one
-    std::string server; ///< fingerprint of the daemon's certificate
-    std::string type;   ///< container or virtual-machine
+    std::string uuid;         ///< `volatile.uuid`: a copy or a new instance of the same name has another one
+    std::string generation{}; ///< `volatile.uuid.generation`: changes with every restore
+    std::string server;       ///< fingerprint of the daemon's certificate
+    std::string type;         ///< container or virtual-machine
     std::string pool;
     std::string driver;
     std::string last_used_at; ///< changes with every start of the instance
@@ -67,6 +68,7 @@ struct opened {
     plan how;
     long pid{};
     std::string boot_id{};
+    std::vector<reading> baseline{}; ///< of the upgrade that is undone, if it is one that was kept
 };
 
 /// The intent to do an act. `until` is the wall time at which a confirmation ends, the one limit that outlives a
@@ -112,9 +114,12 @@ struct resumed {
     std::string boot_id;
 };
 
-/// What the host said after `resumed`. settled: no operation of the dead process is under way any more.
+/// What the host said after `resumed`.
 struct observed {
-    bool settled{};
+    bool settled{};                    ///< it could be asked, and no operation of the dead process is under way
+    lock_owner lock{lock_owner::ours}; ///< whose lock the instance carries
+    bool restored{}; ///< the instance itself says that its restore succeeded, whatever the journal holds
+    error why{};     ///< not settled: the reason
 };
 
 struct closed {

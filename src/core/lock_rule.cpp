@@ -52,11 +52,16 @@ lock_opinion opinion_on_own_host(const lock_holder& holder, const std::string& i
                     unset_hint(instance));
     case journal_knowledge::stuck:
         return held("instance " + instance + " is locked by transaction " + holder.txn +
-                    ", which got stuck: `belay show " + holder.txn + "` prints the commands that end it by hand");
-    case journal_knowledge::open:
+                    ", which got stuck: `belay recover` tries again to end it, and `belay show " + holder.txn +
+                    "` prints the commands that end it by hand");
+    case journal_knowledge::waiting:
         return held("instance " + instance + " is locked by transaction " + holder.txn +
-                    ", which was interrupted (pid " + pid + " is gone): `belay show " + holder.txn +
-                    "` says how far it came and prints the commands that end it by hand");
+                    ", which waits for a confirmation: `belay confirm " + holder.txn +
+                    "` keeps its upgrade, `belay rollback " + holder.txn + "` undoes it");
+    case journal_knowledge::open:
+        return held("instance " + instance + " is locked by transaction " + holder.txn + ", which was interrupted" +
+                    (process_alive ? "" : " (pid " + pid + " is gone)") +
+                    ": `belay recover` ends it, and `belay show " + holder.txn + "` says how far it came");
     }
     return held("instance " + instance + " is locked");
 }
@@ -81,8 +86,16 @@ std::optional<lock_holder> parse_lock(std::string_view text) {
     return lock_holder{words[0], words[1], words[2], pid};
 }
 
+lock_owner owner_of(std::string_view text, const std::string& txn, const std::string& machine_id) {
+    if (text.empty()) {
+        return lock_owner::nobody;
+    }
+    const auto holder = parse_lock(text);
+    return holder && holder->txn == txn && holder->machine_id == machine_id ? lock_owner::ours : lock_owner::other;
+}
+
 lock_opinion judge_lock(std::string_view text, const lock_holder& self, const std::string& instance,
-                        journal_knowledge known, bool process_alive) {
+                        journal_knowledge known, bool process_alive, const std::string& takes_over) {
     if (text.empty()) {
         return {};
     }
@@ -91,7 +104,7 @@ lock_opinion judge_lock(std::string_view text, const lock_holder& self, const st
         return held("instance " + instance + " has a lock that belay did not write (" + std::string(lock_key_name) +
                     " = '" + printable(text) + "'): find out who did, then remove it with " + unset_hint(instance));
     }
-    if (holder->txn == self.txn && holder->machine_id == self.machine_id) {
+    if (owner_of(text, self.txn, self.machine_id) == lock_owner::ours) {
         return {lock_state::ours, {}, {}};
     }
     const bool ended_here = known == journal_knowledge::closed || known == journal_knowledge::other_instance;
@@ -100,6 +113,9 @@ lock_opinion judge_lock(std::string_view text, const lock_holder& self, const st
                     printable(holder->machine_id) +
                     "): end it there; if this instance is a copy from there, remove the lock with " +
                     unset_hint(instance));
+    }
+    if (holder->txn == takes_over && !process_alive) {
+        return {lock_state::stale, {}, "took over the lock of transaction " + holder->txn + ", whose journal is gone"};
     }
     return opinion_on_own_host(*holder, instance, known, process_alive);
 }

@@ -12,6 +12,10 @@ namespace belay::core {
 /// The configuration key that marks an instance as being in a transaction.
 inline constexpr std::string_view lock_key_name = "user.belay.transaction";
 
+/// The configuration key that says which transaction's restore succeeded. It is written only when the journal cannot
+/// be: then the instance itself is the witness. A restore of the instance takes it away by itself.
+inline constexpr std::string_view restored_key_name = "user.belay.restored";
+
 /// The process that holds a lock. A boot ID tells a process from another one of the same number after a restart.
 struct lock_holder {
     std::string txn;
@@ -31,6 +35,7 @@ std::optional<lock_holder> parse_lock(std::string_view text);
 enum class journal_knowledge {
     unknown,        ///< no such transaction in this state directory
     open,           ///< begun, not ended
+    waiting,        ///< not ended, and waits for a confirmation
     closed,         ///< ended: a restore or a copy brought the key back
     stuck,          ///< ended without a known state: the lock stays on purpose
     other_instance, ///< it was about an instance with another uuid: this one is a copy
@@ -44,10 +49,14 @@ struct lock_opinion {
     std::string warning{}; ///< stale: what is replaced, and why that is right
 };
 
+/// Whose lock the value of the key is, as seen by a transaction of a machine.
+lock_owner owner_of(std::string_view text, const std::string& txn, const std::string& machine_id);
+
 /// Decides about the value of the key on `instance`. `process_alive` says whether the key's process runs (same boot
-/// and number); it only chooses the words, since this host's flock already excludes every live belay that shares the
-/// state directory.
+/// and number); since this host's flock already excludes every live belay that shares the state directory, it chooses
+/// the words. `takes_over` names a transaction whose lock the asker may replace when its process is gone, although no
+/// journal knows it any more; empty for none.
 lock_opinion judge_lock(std::string_view text, const lock_holder& self, const std::string& instance,
-                        journal_knowledge known, bool process_alive);
+                        journal_knowledge known, bool process_alive, const std::string& takes_over = {});
 
 } // namespace belay::core

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/next.hpp"
 
+#include <algorithm>
+
 namespace belay::core {
 
 namespace {
@@ -36,6 +38,7 @@ path undecided_path(const plan& how) {
     acts.add(act::preflight);
     acts.add(act::lock);
     if (how.undoes_kept) {
+        acts.add_each(act::snapshot, how.targets, [&](const auto&) { return how.takes_present; });
         return acts;
     }
     acts.add(act::baseline);
@@ -63,6 +66,7 @@ path commit_path(const plan& how) {
 path undo_path(const state& s) {
     path acts;
     acts.add(act::evidence, s.how.saves_evidence);
+    acts.add_each(act::discard, s.how.discards, [](const auto&) { return true; });
     acts.add(act::stop);
     acts.add_each(act::restore, s.how.targets, [](const auto&) { return true; });
     acts.add(act::start);
@@ -74,10 +78,18 @@ path undo_path(const state& s) {
     return acts;
 }
 
-/// What was begun before the upgrade is taken back.
+/// Whether a snapshot was begun and not seen to succeed.
+bool has_half_made_snapshot(const state& s) {
+    return std::ranges::any_of(s.how.targets, [&](const auto& target) {
+        return s.tried(act::snapshot, target) && !s.ok(act::snapshot, target);
+    });
+}
+
+/// What was begun before the upgrade is taken back. A daemon that dies while it takes a snapshot may leave the instance
+/// frozen (driver dir).
 path refuse_path(const state& s) {
     path acts;
-    acts.add(act::unpause, s.tried(act::pause));
+    acts.add(act::unpause, s.tried(act::pause) || has_half_made_snapshot(s));
     acts.add(act::resume, s.tried(act::quiesce));
     acts.add(act::schedule_on, s.tried(act::schedule_off));
     acts.add_each(act::discard, s.how.targets, [&](const auto& target) { return s.tried(act::snapshot, target); });
@@ -121,6 +133,13 @@ verdict verdict_on_success(const state& s) {
     return s.how.undoes_kept ? verdict::undo : verdict::commit;
 }
 
+/// Whether the instance is not this transaction's any more: its lock is gone, and not because this transaction took it
+/// off at its end. Somebody ended it by hand, or went on with the instance; nothing on it may be changed.
+bool was_taken_away(const state& s) {
+    const bool unlocked_at_the_end = s.lock == lock_owner::nobody && s.restored();
+    return s.decision == verdict::undo && s.lock != lock_owner::ours && !unlocked_at_the_end;
+}
+
 outcome outcome_of(const state& s) {
     switch (*s.decision) {
     case verdict::commit:
@@ -149,11 +168,15 @@ step next(const state& s) {
     if (!s.open || s.end) {
         return nothing{};
     }
-    if (s.stale) {
-        return observe{};
+    // Before the lock nothing on the host is this transaction's, and there is nothing to ask.
+    if (s.stale && s.tried(act::lock)) {
+        return s.unsettled ? step{close{outcome::stuck}} : step{observe{}};
     }
     if (!s.decision && !s.why.empty()) {
         return decide{verdict_on_failure(s)};
+    }
+    if (was_taken_away(s)) {
+        return close{s.restored() ? outcome_of(s) : outcome::stuck};
     }
     for (const auto& what : path_of(s)) {
         const auto found = s.done.find(what);
@@ -162,7 +185,8 @@ step next(const state& s) {
             continue;
         }
         if (!known.last || known.last == result::again || worth_another_attempt(s, what, known)) {
-            return perform{what, known.attempts + 1, may_be_cancelled(s, what.what), s.until};
+            return perform{what, known.attempts + 1, may_be_cancelled(s, what.what),
+                           what.what == act::confirm ? s.until : std::nullopt};
         }
         if (indispensable(what.what)) {
             return close{outcome::stuck};

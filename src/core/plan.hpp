@@ -43,9 +43,10 @@ struct limits {
     milliseconds retry_for{60'000};
     milliseconds soak{10'000};
     milliseconds stop{10'000};                        ///< for the graceful stop; 0 forces
-    milliseconds daemon_wait{120'000};                ///< how long a daemon that is away is waited for in a rollback
+    milliseconds daemon_wait{120'000};                ///< how long a daemon that is away is waited for
     milliseconds rollback_retry{30'000};              ///< how long a stop, restore or start that fails is repeated
     milliseconds operation{std::chrono::minutes(30)}; ///< for one operation of the daemon that is under way
+    milliseconds confirm{};                           ///< how long a confirmation is waited for, in wall time
 
     bool operator==(const limits&) const = default;
 };
@@ -68,8 +69,15 @@ struct plan {
     bool guards_schedule{false};              ///< the driver restores only its newest snapshot
     bool confirms{false};
     bool saves_evidence{false};
-    bool retains{false};     ///< on commit the snapshot gets an expiry
-    bool undoes_kept{false}; ///< undo a kept upgrade, instead of a new one
+    bool retains{false}; ///< on commit the snapshot gets an expiry
+
+    // A transaction that undoes a kept upgrade, instead of a new one.
+    bool undoes_kept{false};
+    std::string undoes{};                ///< the transaction whose upgrade is undone
+    std::string restores{};              ///< the snapshot that is restored; empty: this transaction's own
+    bool takes_present{false};           ///< first a snapshot of the present, the way back
+    bool takes_over{false};              ///< the lock of `undoes` is on the instance, and its journal is gone
+    std::vector<std::string> discards{}; ///< newer snapshots of belay that stand in the way of the restore
 
     bool operator==(const plan&) const = default;
 };
@@ -77,6 +85,11 @@ struct plan {
 /// The name of a transaction's snapshots.
 inline std::string snapshot_name(const std::string& txn) {
     return "belay-" + txn;
+}
+
+/// The snapshot that a rollback of the transaction restores.
+inline std::string restored_snapshot(const plan& how, const std::string& txn) {
+    return how.restores.empty() ? snapshot_name(txn) : how.restores;
 }
 
 } // namespace belay::core

@@ -41,6 +41,7 @@ struct report {
     std::vector<std::string> warnings;
     std::vector<std::string> manual; ///< stuck: the commands that end it by hand, in their order
     double downtime_seconds{};       ///< between belay's stop of the instance and its start
+    std::string undoes{};            ///< the transaction whose kept upgrade this one took back
     std::string log;                 ///< file of the command's output; empty when there is none
 
     bool operator==(const report&) const = default;

@@ -7,8 +7,8 @@ namespace belay::core {
 
 namespace {
 
-bool serves_verdict(act what) {
-    return what > act::confirm;
+bool any_waits(const state& s) {
+    return s.pending ? s.pending->what == act::confirm : s.tried(act::confirm);
 }
 
 /// Folds one event into the state. Overloads for every alternative: a new event does not compile until it is here.
@@ -18,6 +18,7 @@ struct folder {
     void operator()(const opened& e) const {
         s.open = true;
         s.how = e.how;
+        s.baseline = e.baseline;
     }
 
     void operator()(const started& e) const {
@@ -50,21 +51,34 @@ struct folder {
 
     void operator()(const resumed&) const {
         // A confirmation is waited out by whoever comes next; anything else that is undecided is undone.
-        const bool confirming = s.pending ? s.pending->what == act::confirm : s.tried(act::confirm);
-        if (!s.decision && !confirming) {
+        if (!s.decision && !any_waits(s)) {
             s.why.push_back({reason::interrupted, "belay died before the upgrade was decided", "", false});
         }
         s.pending.reset();
         s.end.reset();
         s.stale = true;
+        s.unsettled = false;
         for (auto& [what, progress] : s.done) {
-            if (serves_verdict(what.what) && progress.last != result::ok) {
-                progress.last.reset(); // a rollback that got stuck is tried again
+            if (progress.last != result::ok) {
+                progress.last.reset(); // what failed for the dead process is tried again
             }
         }
     }
 
-    void operator()(const observed& e) const { s.stale = !e.settled; }
+    void operator()(const observed& e) const {
+        s.stale = s.unsettled = !e.settled;
+        s.lock = e.lock;
+        if (!e.settled) {
+            s.why.push_back(e.why);
+            return;
+        }
+        if (e.restored) {
+            take_for_restored();
+        } else if (!s.decision && e.lock != lock_owner::ours && s.ok(act::lock) && s.why.empty()) {
+            s.why.push_back(
+                {reason::interrupted, "the lock of this transaction was taken off the instance", "", false});
+        }
+    }
 
     void operator()(const closed& e) const { s.end = e.summary.how; }
 
@@ -73,6 +87,24 @@ struct folder {
     void operator()(const checked&) const {}
 
     void operator()(const soaking&) const {}
+
+private:
+    /// The journal ends before the restore, and the instance knows better: it could not be written any more.
+    void take_for_restored() const {
+        for (const auto& target : s.how.targets) {
+            auto& known = s.done[{act::restore, target}];
+            known.attempts = std::max(known.attempts, 1);
+            known.last = result::ok;
+        }
+        if (s.decision != verdict::undo) {
+            s.decision.reset();
+            if (s.why.empty()) {
+                s.why.push_back({reason::io_error,
+                                 "the upgrade was undone while the journal could not be written: its reason is lost",
+                                 "", false});
+            }
+        }
+    }
 };
 
 } // namespace
@@ -89,6 +121,14 @@ bool state::ok(act what, const std::string& target) const {
 
 bool state::snapshots_complete() const {
     return std::ranges::all_of(how.targets, [&](const auto& target) { return ok(act::snapshot, target); });
+}
+
+bool state::restored() const {
+    return std::ranges::all_of(how.targets, [&](const auto& target) { return ok(act::restore, target); });
+}
+
+bool state::waits_for_confirmation() const {
+    return open && !end && !decision && why.empty() && any_waits(*this) && !ok(act::confirm);
 }
 
 void fold(state& s, const event& e) {

@@ -24,7 +24,9 @@ struct state {
     std::optional<verdict> decision;
     std::vector<error> why; ///< the first one is the reason of the outcome; later ones did not help
     std::optional<outcome> end;
-    bool stale{false}; ///< the process changed: the host must be asked before anything else
+    bool stale{false};                 ///< the process changed: the host must be asked before anything else
+    bool unsettled{false};             ///< it was asked, and had no answer
+    lock_owner lock{lock_owner::ours}; ///< as it was last observed
     std::optional<instance_facts> facts;
     std::vector<reading> baseline;
 
@@ -36,6 +38,12 @@ struct state {
 
     /// Whether every target has a snapshot that was seen to succeed.
     bool snapshots_complete() const;
+
+    /// Whether every target was restored.
+    bool restored() const;
+
+    /// Whether nothing is left to do but to wait for a confirmation.
+    bool waits_for_confirmation() const;
 };
 
 /// The state after an event.

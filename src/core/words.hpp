@@ -78,6 +78,9 @@ enum class health { pass, fail, skip, not_yet, none };
 /// Where a health check runs.
 enum class place { guest, host };
 
+/// Whose lock an instance carries, as seen from one transaction.
+enum class lock_owner { ours, nobody, other };
+
 /// When belay restarts the instance after the upgrade.
 enum class restart_policy { never, if_needed, always };
 
@@ -119,6 +122,7 @@ inline constexpr words<reason, 24> reason_words{"ok",
                                                 "usage"};
 inline constexpr words<health, 5> health_words{"pass", "fail", "skip", "not-yet", "none"};
 inline constexpr words<place, 2> place_words{"guest", "host"};
+inline constexpr words<lock_owner, 3> lock_owner_words{"ours", "nobody", "other"};
 inline constexpr words<restart_policy, 3> restart_policy_words{"never", "if-needed", "always"};
 
 constexpr const auto& words_of(act) {
@@ -147,6 +151,10 @@ constexpr const auto& words_of(health) {
 
 constexpr const auto& words_of(place) {
     return place_words;
+}
+
+constexpr const auto& words_of(lock_owner) {
+    return lock_owner_words;
 }
 
 constexpr const auto& words_of(restart_policy) {
@@ -188,6 +196,11 @@ constexpr int exit_code(outcome how) {
         return 5;
     }
     return 5;
+}
+
+/// The same for a transaction that undoes a kept upgrade: there the old state is what was asked for.
+constexpr int exit_code_of_undo(outcome how) {
+    return how == outcome::rolled_back ? 0 : exit_code(how);
 }
 
 /// belay's exit code for an invocation that was refused before there was a transaction.

@@ -16,8 +16,8 @@ std::string dump(const json& body) {
 
 } // namespace
 
-std::string config_body(const std::string& key, const std::string& value) {
-    return dump({{"config", {{key, value}}}});
+std::string config_body(const std::map<std::string, std::string>& keys) {
+    return dump({{"config", keys}});
 }
 
 std::string state_body(const std::string& action, core::milliseconds patience, bool force) {

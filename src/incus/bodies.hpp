@@ -3,12 +3,13 @@
 #pragma once
 #include "core/plan.hpp"
 
+#include <map>
 #include <string>
 
 namespace belay::incus {
 
-/// For PATCH /1.0/instances/N: one configuration key; an empty value deletes it.
-std::string config_body(const std::string& key, const std::string& value);
+/// For PATCH /1.0/instances/N: configuration keys; an empty value deletes one.
+std::string config_body(const std::map<std::string, std::string>& keys);
 
 /// For PUT …/state. The daemon counts in whole seconds.
 std::string state_body(const std::string& action, core::milliseconds patience, bool force);

@@ -2,6 +2,7 @@
 #include "incus/decode.hpp"
 
 #include "core/lock_rule.hpp"
+#include "core/time_text.hpp"
 #include "incus/transport.hpp"
 
 #include <algorithm>
@@ -73,6 +74,36 @@ core::disk decode_disk(const std::string& name, const json& device) {
     d.covered = root || truth(device, "dependent");
     d.read_only = truth(device, "readonly") || made_up(source);
     return d;
+}
+
+std::map<std::string, std::string> decode_texts(const json& object) {
+    std::map<std::string, std::string> texts;
+    if (object.is_object()) {
+        for (const auto& [key, value] : object.items()) {
+            texts[key] = text(value);
+        }
+    }
+    return texts;
+}
+
+local_settings decode_local(const json& found) {
+    local_settings local;
+    local.config = decode_texts(member(found, "config"));
+    if (const auto& devices = member(found, "devices"); devices.is_object()) {
+        for (const auto& [name, device] : devices.items()) {
+            local.devices[name] = decode_texts(device);
+        }
+    }
+    return local;
+}
+
+snapshot_state decode_one_snapshot(const json& found) {
+    snapshot_state s;
+    const auto name = text(found, "name");
+    s.name = name.substr(name.rfind('/') + 1); // a list may have INSTANCE/SNAPSHOT
+    s.created = core::from_rfc3339(text(found, "created_at")).value_or(core::wall_time{});
+    s.local = decode_local(found);
+    return s;
 }
 
 void decode_devices(const json& devices, core::instance_facts& facts) {
@@ -156,7 +187,10 @@ core::expected<instance_state> decode_instance(std::string_view body) {
     const auto& config = member(found, "config");
     s.status = text(found, "status");
     s.lock = text(config, std::string(core::lock_key_name).c_str());
+    s.restored = text(config, std::string(core::restored_key_name).c_str());
+    s.local = decode_local(found);
     s.facts.uuid = text(config, "volatile.uuid");
+    s.facts.generation = text(config, "volatile.uuid.generation");
     s.facts.type = text(found, "type");
     s.facts.last_used_at = text(found, "last_used_at");
     s.facts.running = s.status == "Running" || s.status == "Ready";
@@ -171,6 +205,7 @@ server_state decode_server(std::string_view body) {
     server_state s;
     s.trusted = text(found, "auth") == "trusted";
     s.fingerprint = text(member(found, "environment"), "certificate_fingerprint");
+    s.process = std::to_string(number(member(found, "environment"), "server_pid"));
     for (const auto& extension : member(found, "api_extensions")) {
         s.extensions.insert(text(extension));
     }
@@ -185,6 +220,23 @@ bool forbids_snapshots(std::string_view project_body) {
     const auto whole = parse(project_body);
     const auto& config = member(member(whole, "metadata"), "config");
     return truth(config, "restricted") && text(config, "restricted.snapshots") != "allow";
+}
+
+snapshot_state decode_snapshot(std::string_view body) {
+    const auto whole = parse(body);
+    return decode_one_snapshot(member(whole, "metadata"));
+}
+
+std::vector<snapshot_state> decode_snapshots(std::string_view body) {
+    const auto whole = parse(body);
+    std::vector<snapshot_state> all;
+    if (const auto& list = member(whole, "metadata"); list.is_array()) {
+        for (const auto& one : list) {
+            all.push_back(decode_one_snapshot(one));
+        }
+    }
+    std::ranges::stable_sort(all, {}, &snapshot_state::created);
+    return all;
 }
 
 std::string decode_expiry(std::string_view body) {

@@ -3,6 +3,7 @@
 #pragma once
 #include "core/event.hpp"
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -36,11 +37,19 @@ struct operation_state {
 
 operation_state decode_operation(std::string_view body);
 
+/// What an instance or a snapshot has of its own, without its profiles: a restore takes it back.
+struct local_settings {
+    std::map<std::string, std::string> config;
+    std::map<std::string, std::map<std::string, std::string>> devices;
+};
+
 /// What a GET of an instance says; `driver` of the facts stays empty, and `server`.
 struct instance_state {
     core::instance_facts facts;
-    std::string status; ///< Running, Stopped, Frozen, …
-    std::string lock;   ///< value of the lock key
+    std::string status;   ///< Running, Stopped, Frozen, …
+    std::string lock;     ///< value of the lock key
+    std::string restored; ///< value of the key that says which transaction's restore succeeded
+    local_settings local;
 };
 
 /// Error: io_error when it is no instance at all.
@@ -49,6 +58,7 @@ core::expected<instance_state> decode_instance(std::string_view body);
 struct server_state {
     bool trusted{};
     std::string fingerprint{};
+    std::string process{}; ///< its process number: another one after a restart
     std::set<std::string> extensions{};
 };
 
@@ -59,6 +69,18 @@ std::string decode_pool_driver(std::string_view body);
 /// Whether a project forbids snapshots: it is restricted and `restricted.snapshots`, by default `block`, does not allow
 /// them.
 bool forbids_snapshots(std::string_view project_body);
+
+/// A snapshot, as one GET or the list of all of them gives it.
+struct snapshot_state {
+    std::string name;
+    core::wall_time created{};
+    local_settings local;
+};
+
+snapshot_state decode_snapshot(std::string_view body);
+
+/// The list of an instance's snapshots (recursion=1), oldest first.
+std::vector<snapshot_state> decode_snapshots(std::string_view body);
 
 /// When a snapshot expires; empty for never.
 std::string decode_expiry(std::string_view body);

@@ -6,8 +6,10 @@
 #include "core/lock_rule.hpp"
 #include "core/text.hpp"
 #include "incus/bodies.hpp"
+#include "incus/copies.hpp"
 
 #include <fmt/format.h>
+#include <thread>
 #include <utility>
 
 namespace belay::incus {
@@ -123,7 +125,9 @@ core::expected<ports::examined> instance::examine(milliseconds limit) {
     seen.facts.server = server_->fingerprint;
     seen.facts.driver = std::move(driver);
     ephemeral_ = seen.facts.ephemeral;
-    return ports::examined{std::move(seen.facts), std::move(seen.lock), r.etag};
+    pool_ = seen.facts.pool;
+    return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag,
+                           server_->process};
 }
 
 /// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. Through the
@@ -169,13 +173,52 @@ core::expected<void> instance::check_restorable(const core::instance_facts&, mil
     return {};
 }
 
+core::expected<std::string> instance::daemon(milliseconds limit) {
+    const deadline until(limit);
+    BELAY_TRY(const response, r, daemon_.get("/1.0", until));
+    return decode_server(r.body).process;
+}
+
+core::expected<void> instance::settle(milliseconds limit) {
+    return calm(deadline(limit));
+}
+
+/// Nothing is under way on the instance any more: no operation, and no copy of a daemon that died.
+core::expected<void> instance::calm(const deadline& until) {
+    copies_may_run_ = copies_may_run_ || !daemon_.settled();
+    BELAY_TRY_VOID(daemon_.settle(name_, until));
+    return await_copies(until);
+}
+
+/// A daemon that dies leaves the copying programs of driver dir behind, which go on to write: nothing may be asked of
+/// the instance before they have ended.
+core::expected<void> instance::await_copies(const deadline& until) {
+    constexpr milliseconds pause{50};
+    if (!copies_may_run_) {
+        return {};
+    }
+    for (;;) {
+        const auto copies = copies_under_way("/proc", pool_, daemon_.project(), name_);
+        if (copies.empty()) {
+            copies_may_run_ = false;
+            return {};
+        }
+        if (until.passed()) {
+            return core::failure(reason::io_error,
+                                 fmt::format("a copy that a killed Incus daemon left behind still writes to instance "
+                                             "{} (rsync, pid {}): wait for its end",
+                                             name_, copies.front()));
+        }
+        std::this_thread::sleep_for(pause);
+    }
+}
+
 /// A busy instance (it is being stopped, say) refuses the PATCH: it is repeated with the same ETag, so that it remains
 /// a compare-and-swap.
-core::expected<ports::swapped> instance::replace_lock(const std::string& value, const std::string& etag,
-                                                      milliseconds limit) {
+core::expected<ports::swapped> instance::change_keys(const ports::config_keys& keys, const std::string& etag,
+                                                     milliseconds limit) {
     const deadline until(limit);
-    const auto done =
-        daemon_.change({"PATCH", path(), config_body(std::string(core::lock_key_name), value), etag}, until);
+    const auto done = daemon_.change({"PATCH", path(), config_body(keys), etag}, until);
     if (done) {
         return ports::swapped::done;
     }
@@ -183,7 +226,7 @@ core::expected<ports::swapped> instance::replace_lock(const std::string& value, 
         return ports::swapped::lost;
     }
     return std::unexpected(
-        in_words(done.error(), reason::io_error, fmt::format("the lock key of instance {} could not be set", name_)));
+        in_words(done.error(), reason::io_error, fmt::format("belay's keys of instance {} could not be set", name_)));
 }
 
 core::expected<void> instance::change_state(const std::string& action, milliseconds patience, bool force,
@@ -209,6 +252,11 @@ core::expected<void> instance::pause(milliseconds limit) {
 
 core::expected<void> instance::unpause(milliseconds limit) {
     const deadline until(limit);
+    BELAY_TRY_VOID(calm(until)); // the daemon freezes an instance itself while it copies it
+    BELAY_TRY(const instance_state, seen, look(until));
+    if (seen.status != "Frozen") {
+        return {};
+    }
     const auto done = change_state("unfreeze", limit, false, until);
     if (done) {
         return {};
@@ -257,7 +305,7 @@ core::expected<void> instance::stop(milliseconds graceful, milliseconds limit) {
 
 core::expected<void> instance::start(milliseconds limit) {
     const deadline until(limit);
-    BELAY_TRY_VOID(daemon_.settle(name_, until));
+    BELAY_TRY_VOID(calm(until));
     const auto done = change_state("start", limit, false, until);
     if (done) {
         return {};

@@ -22,8 +22,13 @@ public:
 
     core::expected<ports::examined> examine(core::milliseconds limit) override;
     core::expected<void> check_restorable(const core::instance_facts& facts, core::milliseconds limit) override;
-    core::expected<ports::swapped> replace_lock(const std::string& value, const std::string& etag,
-                                                core::milliseconds limit) override;
+    core::expected<std::string> daemon(core::milliseconds limit) override;
+    core::expected<void> settle(core::milliseconds limit) override;
+    core::expected<ports::swapped> change_keys(const ports::config_keys& keys, const std::string& etag,
+                                               core::milliseconds limit) override;
+    core::expected<ports::snapshot_facts> examine_snapshot(const std::string& name, core::milliseconds limit) override;
+    core::expected<bool> has_snapshot(const std::string& target, const std::string& name,
+                                      core::milliseconds limit) override;
     core::expected<void> pause(core::milliseconds limit) override;
     core::expected<void> unpause(core::milliseconds limit) override;
     core::expected<void> snapshot(const std::string& target, const std::string& name,
@@ -45,6 +50,10 @@ private:
     std::string project_path() const;
     core::expected<void> change_state(const std::string& action, core::milliseconds patience, bool force,
                                       const deadline& until);
+    core::expected<void> calm(const deadline& until);
+    core::expected<void> await_copies(const deadline& until);
+    core::expected<bool> exists(const std::string& path, const deadline& until);
+    core::expected<std::vector<std::string>> missing_for(const local_settings& local, const deadline& until);
     core::expected<void> make_eternal(const std::string& name, const deadline& until);
     core::expected<void> root_only(const std::string& target) const;
     std::string path(const std::string& below = {}) const;
@@ -58,6 +67,8 @@ private:
     std::map<std::string, std::string> drivers_; ///< of the pools seen so far
     std::optional<response> project_;            ///< read along with the pool, for the check that follows
     bool ephemeral_{false};
+    std::string pool_;
+    bool copies_may_run_{true}; ///< a daemon that died may have left some
 };
 
 } // namespace belay::incus

@@ -71,10 +71,22 @@ core::expected<void> instance::snapshot(const std::string& target, const std::st
                                     fmt::format("the snapshot of instance {} failed", name_)));
 }
 
+core::expected<bool> instance::has_snapshot(const std::string& target, const std::string& name, milliseconds limit) {
+    BELAY_TRY_VOID(root_only(target));
+    const auto r = daemon_.get(snapshot_path(name), deadline(limit));
+    if (r) {
+        return true;
+    }
+    if (r.error().code == reason::not_found && r.error().cause.find("snapshot") != std::string::npos) {
+        return false;
+    }
+    return std::unexpected(in_words(r.error(), reason::io_error, fmt::format("snapshot {} could not be read", name)));
+}
+
 core::expected<void> instance::discard(const std::string& target, const std::string& name, milliseconds limit) {
     BELAY_TRY_VOID(root_only(target));
     const deadline until(limit);
-    BELAY_TRY_VOID(daemon_.settle(name_, until));
+    BELAY_TRY_VOID(calm(until));
     auto done = daemon_.change({"DELETE", snapshot_path(name)}, until);
     if (done || done.error().code == reason::not_found) {
         return {};
@@ -124,7 +136,9 @@ core::expected<void> instance::make_eternal(const std::string& name, const deadl
 core::expected<void> instance::restore(const std::string& target, const std::string& name, milliseconds limit) {
     BELAY_TRY_VOID(root_only(target));
     const deadline until(limit);
+    copies_may_run_ = copies_may_run_ || !daemon_.settled();
     BELAY_TRY_VOID(make_eternal(name, until));
+    BELAY_TRY_VOID(await_copies(until));
     auto done = daemon_.change({"PUT", path(), restore_body(name)}, until);
     if (done) {
         return {};

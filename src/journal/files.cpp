@@ -34,6 +34,10 @@ int file_ops::ftruncate(int fd, off_t size) {
     return ::ftruncate(fd, size);
 }
 
+int file_ops::link(const char* from, const char* to) {
+    return ::link(from, to);
+}
+
 file_ops& real_files() {
     static file_ops files;
     return files;
@@ -66,6 +70,35 @@ core::expected<unique_fd> open_for_append(const std::filesystem::path& file, boo
         return std::unexpected(io_failure("could not make " + file.string(), errno));
     }
     return fd;
+}
+
+namespace {
+
+struct flock whole_file() {
+    struct flock lock {};
+
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return lock;
+}
+
+} // namespace
+
+core::expected<bool> lock_for_writing(const unique_fd& fd, const std::filesystem::path& file) {
+    auto lock = whole_file();
+    if (::fcntl(fd.get(), F_OFD_SETLK, &lock) == 0) {
+        return true;
+    }
+    if (errno == EAGAIN || errno == EACCES) {
+        return false;
+    }
+    return std::unexpected(io_failure("could not lock " + file.string(), errno));
+}
+
+bool is_locked(const std::filesystem::path& file) {
+    const unique_fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    auto lock = whole_file();
+    return fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 core::expected<bool> make_new_directory(const std::filesystem::path& directory) {

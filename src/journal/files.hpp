@@ -47,6 +47,7 @@ public:
     virtual int fdatasync(int fd);
     virtual int fsync(int fd);
     virtual int ftruncate(int fd, off_t size);
+    virtual int link(const char* from, const char* to);
 };
 
 /// The real ones; they have no state.
@@ -60,6 +61,14 @@ int write_all(file_ops& files, int fd, std::string_view bytes);
 
 /// Makes a new file (0600) that is appended to; one that exists already is an error, unless `may_exist`.
 core::expected<unique_fd> open_for_append(const std::filesystem::path& file, bool may_exist);
+
+/// Takes the one lock for writing on a whole file, without waiting, as long as the file stays open (open file
+/// description lock, fcntl(2)): it ends with the process, whatever becomes of it. False when another holds it. Error:
+/// io_error.
+core::expected<bool> lock_for_writing(const unique_fd& fd, const std::filesystem::path& file);
+
+/// Whether some process holds that lock. Does not take it, not even for a moment; a file that is not there has none.
+bool is_locked(const std::filesystem::path& file);
 
 /// Makes what is missing of a directory's path (0700), each new one synced together with its entry in its parent.
 /// Error: io_error, also when something there is no directory.

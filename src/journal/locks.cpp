@@ -210,7 +210,7 @@ core::journal_knowledge file_locks::knowledge(const std::string& txn, const std:
         return other_instance;
     }
     if (!known.end) {
-        return open;
+        return known.waits_for_confirmation() ? waiting : open;
     }
     return *known.end == core::outcome::stuck ? stuck : closed;
 }

@@ -253,12 +253,13 @@ core::expected<std::vector<std::string>> list_transactions(const std::filesystem
 
 namespace {
 
-core::expected<std::string> find_by_beginning(const std::vector<std::string>& ids, const std::string& text) {
+/// The transaction whose ID begins so; nothing when there is none.
+core::expected<std::optional<std::string>> find_by_beginning(const std::vector<std::string>& ids,
+                                                             const std::string& text) {
     std::vector<std::string> found;
     std::ranges::copy_if(ids, std::back_inserter(found), [&](const auto& id) { return id.starts_with(text); });
     if (found.empty()) {
-        return core::failure(core::reason::usage,
-                             "there is no transaction " + core::printable(text) + ": `belay history` lists them");
+        return std::nullopt;
     }
     if (found.size() > 1) {
         return core::failure(core::reason::usage, fmt::format("{} transactions begin with {}, as {} and {}: write more "
@@ -289,17 +290,32 @@ bool is_about(const std::filesystem::path& journal, const std::string& instance,
 
 } // namespace
 
+core::expected<std::vector<std::string>> transactions_of(const std::filesystem::path& state,
+                                                         const std::string& instance,
+                                                         const std::optional<std::string>& project) {
+    BELAY_TRY(auto, ids, list_transactions(state));
+    std::erase_if(ids, [&](const auto& id) { return !is_about(files_of(state, id).journal, instance, project); });
+    return ids;
+}
+
 core::expected<std::string> find_transaction(const std::filesystem::path& state, const std::string& text,
                                              const std::optional<std::string>& project) {
     BELAY_TRY(const auto, ids, list_transactions(state));
-    // The name of an instance never begins with a digit, an ID always does.
-    if (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-        return find_by_beginning(ids, text);
+    const bool may_be_id = !text.empty() && text.front() >= '0' && text.front() <= '9';
+    if (may_be_id) {
+        BELAY_TRY(auto, found, find_by_beginning(ids, text));
+        if (found) {
+            return *std::move(found);
+        }
     }
     for (const auto& id : std::views::reverse(ids)) {
         if (is_about(files_of(state, id).journal, text, project)) {
             return id;
         }
+    }
+    if (may_be_id) {
+        return core::failure(core::reason::usage,
+                             "there is no transaction " + core::printable(text) + ": `belay history` lists them");
     }
     return core::failure(core::reason::usage, "there is no transaction of an instance '" + core::printable(text) + "'" +
                                                   (project ? " in project '" + core::printable(*project) + "'" : "") +

@@ -38,8 +38,14 @@ core::expected<journal_ends> read_ends(const std::filesystem::path& file);
 /// The IDs of all transactions, oldest first; none when there is no state directory.
 core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state);
 
+/// The transactions of an instance, oldest first (of `project`, if given). Those whose first record cannot be read
+/// belong to no instance.
+core::expected<std::vector<std::string>> transactions_of(const std::filesystem::path& state,
+                                                         const std::string& instance,
+                                                         const std::optional<std::string>& project);
+
 /// The transaction that a person means: its ID, the beginning of just one ID, or the name of an instance, for which it
-/// is the newest one (of `project`, if given). Transactions whose first record cannot be read belong to no instance.
+/// is the newest one (of `project`, if given). A beginning of an ID comes before a name.
 /// Errors: usage, when there is none or several begin so; io_error.
 core::expected<std::string> find_transaction(const std::filesystem::path& state, const std::string& text,
                                              const std::optional<std::string>& project = std::nullopt);

@@ -10,6 +10,18 @@
 
 namespace belay::journal {
 
+namespace {
+
+/// Makes the transaction this process's own.
+core::expected<void> own(const unique_fd& fd, const transaction_files& where) {
+    BELAY_TRY(const bool, ours, lock_for_writing(fd, where.journal));
+    return ours ? core::expected<void>{}
+                : core::failure(core::reason::locked,
+                                "another belay works on transaction " + where.directory.filename().string() + " now");
+}
+
+} // namespace
+
 transaction_files files_of(const std::filesystem::path& state, const std::string& txn) {
     const auto directory = state / "transactions" / txn;
     return {directory, directory / "journal.jsonl", directory / "upgrade.log", directory / "evidence",
@@ -24,14 +36,16 @@ transaction_journal::transaction_journal(transaction_files where, unique_fd fd, 
 core::expected<std::unique_ptr<transaction_journal>>
 transaction_journal::create(transaction_files where, std::uint64_t log_limit, file_ops& files) {
     BELAY_TRY(auto, fd, open_for_append(where.journal, false));
+    BELAY_TRY_VOID(own(fd, where));
     return std::unique_ptr<transaction_journal>(
         new transaction_journal(std::move(where), std::move(fd), log_limit, files));
 }
 
 core::expected<transaction_journal::resumed_journal>
 transaction_journal::resume(transaction_files where, std::uint64_t log_limit, file_ops& files) {
-    BELAY_TRY(auto, contents, read_journal(where.journal));
     BELAY_TRY(auto, fd, open_for_append(where.journal, true));
+    BELAY_TRY_VOID(own(fd, where));
+    BELAY_TRY(auto, contents, read_journal(where.journal));
     if (contents.torn && files.ftruncate(fd.get(), static_cast<off_t>(contents.good_size)) != 0) {
         return std::unexpected(io_failure("could not cut off the torn last line of " + where.journal.string(), errno));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal of one transaction, and the log of its command. Only the holder of the instance's lock appends.
+// The journal of one transaction, and the log of its command. Whoever has it open for appending has the transaction:
+// the file is locked for as long, and nobody else appends.
 #pragma once
 #include "journal/files.hpp"
 #include "journal/upgrade_log.hpp"
@@ -41,7 +42,8 @@ public:
     };
 
     /// Goes on with the journal of an interrupted transaction: reads it, cuts off a torn last line and appends from
-    /// there. Error: io_error, when it is damaged (see read_journal) or cannot be written.
+    /// there. Errors: locked, when another process has the transaction; io_error, when the journal is damaged (see
+    /// read_journal) or cannot be written.
     static core::expected<resumed_journal> resume(transaction_files where, std::uint64_t log_limit, file_ops& files);
 
     /// One write(2) a record. When that fails, nothing of the record stays in the file, and the next append may succeed

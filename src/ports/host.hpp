@@ -5,6 +5,7 @@
 #include "core/event.hpp"
 
 #include <functional>
+#include <map>
 #include <stop_token>
 #include <string_view>
 
@@ -15,8 +16,22 @@ using core::milliseconds;
 /// What a GET of the instance said.
 struct examined {
     core::instance_facts facts;
-    std::string lock; ///< value of the lock key, empty when there is none
-    std::string etag; ///< identifies this state of the instance's configuration
+    std::string lock;       ///< value of the lock key, empty when there is none
+    std::string restored{}; ///< value of the key that says which transaction's restore succeeded
+    std::string etag;       ///< identifies this state of the instance's configuration
+    std::string daemon{};   ///< as of daemon(), when the server was first read
+};
+
+/// Configuration keys and their new values; an empty one deletes the key.
+using config_keys = std::map<std::string, std::string>;
+
+/// What a snapshot of the instance holds, and what of the present a restore of it would take back.
+struct snapshot_facts {
+    core::wall_time created{};
+    std::string lock{};                 ///< the lock key within it
+    std::vector<std::string> changes{}; ///< a line for each configuration key and device that would go back
+    std::vector<std::string> missing{}; ///< what its devices need and what does not exist any more
+    std::vector<std::string> newer{};   ///< names of the snapshots that were taken after it, oldest first
 };
 
 /// The result of a compare-and-swap.
@@ -54,12 +69,30 @@ public:
     /// Errors: not_restorable, no_permission, no_daemon.
     virtual core::expected<void> check_restorable(const core::instance_facts& facts, milliseconds limit) = 0;
 
-    /// Sets the lock key (deletes it when `value` is empty), if the configuration still is the one of the ETag.
-    virtual core::expected<swapped> replace_lock(const std::string& value, const std::string& etag,
-                                                 milliseconds limit) = 0;
+    /// Which process the daemon is: another value than before means that it was restarted, and forgot its operations.
+    /// Changes nothing. Error: no_daemon.
+    virtual core::expected<std::string> daemon(milliseconds limit) = 0;
+
+    /// Waits until no operation is under way on the instance, whoever began it, and nothing that a dead daemon left
+    /// behind still writes to it. Error: no_daemon.
+    virtual core::expected<void> settle(milliseconds limit) = 0;
+
+    /// Reads a snapshot. Changes nothing. Errors: not_restorable when there is no such snapshot, not_found,
+    /// no_permission, no_daemon.
+    virtual core::expected<snapshot_facts> examine_snapshot(const std::string& name, milliseconds limit) = 0;
+
+    /// Sets keys of the configuration, if it still is the one of the ETag.
+    virtual core::expected<swapped> change_keys(const config_keys& keys, const std::string& etag,
+                                                milliseconds limit) = 0;
 
     virtual core::expected<void> pause(milliseconds limit) = 0;
+
+    /// Ends a pause, also one that a daemon left behind when it died; ok when the instance is not paused (any more).
     virtual core::expected<void> unpause(milliseconds limit) = 0;
+
+    /// Whether the target has a snapshot of this name. Errors: not_found, no_permission, no_daemon.
+    virtual core::expected<bool> has_snapshot(const std::string& target, const std::string& name,
+                                              milliseconds limit) = 0;
 
     /// Takes a snapshot of the target that never expires; ok only when its operation succeeded. Errors: no_space,
     /// snapshot_failed, no_daemon.

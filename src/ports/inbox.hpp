@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Port: what reaches a transaction from outside (signals; later also keys and decisions of other processes).
+// Port: what reaches a transaction through its own process: signals, and keys of the terminal.
 #pragma once
 #include "core/event.hpp"
 
@@ -17,6 +17,12 @@ public:
 
     /// Why it was asked to undo; nothing as long as it was not.
     virtual std::optional<core::error> interruption() const = 0;
+
+    /// Begins, or ends, to listen to a person at the terminal; nothing happens where there is none.
+    virtual void listen(bool on) = 0;
+
+    /// What the person has asked for since: to keep the upgrade or to undo it.
+    virtual std::optional<core::verdict> answer() const = 0;
 
     /// Waits so long, or until the token stops. Cannot fail.
     virtual void wait(core::milliseconds duration, std::stop_token stop) = 0;

@@ -19,8 +19,9 @@ std::string incus(const std::string& what, const core::report& r, const std::str
     return core::incus_commands(r.instance, r.project).line(what, rest);
 }
 
-/// The restore brings back the lock key of the snapshot's moment, which is in the way of other state directories.
-std::string undo_command(const core::report& r) {
+/// By hand: the restore brings back the lock key of the snapshot's moment, which is in the way of other state
+/// directories.
+std::string restore_line(const core::report& r) {
     return fmt::format("{} && {} && {} && {}", incus("stop", r), incus("snapshot restore", r, r.snapshot),
                        core::incus_commands(r.instance, r.project).unlock(), incus("start", r));
 }
@@ -62,9 +63,31 @@ std::string committed(const core::report& r, const style& look) {
         return text;
     }
     return text + facts({{"snapshot", r.snapshot + " stays until you delete it"},
-                         {"to undo", undo_command(r)},
+                         {"to undo", "belay rollback " + r.transaction},
                          {"to free", incus("snapshot delete", r, r.snapshot)}},
                         look);
+}
+
+/// A kept upgrade that was taken back. The snapshot, if there is one, is of the moment before that.
+std::string taken_back(const core::report& r, const style& look) {
+    const bool healthy = r.how == core::outcome::rolled_back;
+    list about;
+    for (const auto& check : r.checks) {
+        if (!healthy && !check.acceptable && check.required) {
+            about.emplace_back("worse", safe(check.name, look) + ": " + verdict_text(check, true, look));
+        }
+    }
+    about.emplace_back("down for", r.downtime_seconds > 0 ? core::format_seconds(r.downtime_seconds) : std::string{});
+    if (!r.snapshot.empty()) {
+        about.emplace_back("snapshot", r.snapshot + " has what was there before, until you delete it");
+        about.emplace_back("way back", restore_line(r));
+        about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
+    }
+    return head(healthy ? tone::good : tone::bad,
+                fmt::format("{} is back in the state before transaction {}{}.", r.instance, r.undoes,
+                            healthy ? ", running and as healthy as then" : ", but not as healthy as then: look at it"),
+                look) +
+           facts(about, look);
 }
 
 std::string rolled_back(const core::report& r, const style& look) {
@@ -103,14 +126,26 @@ std::string refused(const core::report& r, const style& look) {
     return head(tone::bad, sentence, look) + facts(about, look);
 }
 
+/// Whether the first of the commands is about the storage, and not about the instance.
+bool mends(const core::report& r) {
+    return !r.manual.empty() && !r.manual.front().starts_with("incus ");
+}
+
 std::string stuck(const core::report& r, const style& look) {
     auto text = head(tone::bad,
                      fmt::format("{} is in an unknown state: the rollback could not be finished.", r.instance), look);
     auto about = reasons(r, look);
     about.emplace_back("kept", r.snapshot.empty() ? "the lock" : "the lock and the snapshot " + r.snapshot);
-    text += facts(about, look) + "  To bring the old state back by hand, in this order:\n";
-    for (const auto& command : r.manual) {
-        text += "    " + safe(command, look) + "\n";
+    text += facts(about, look);
+    auto command = r.manual.begin();
+    if (mends(r)) {
+        text += "  On the server, this mends what stands in the way:\n    " + safe(*command++, look) + "\n";
+        text += "  Then `belay recover` ends it. By hand, in this order:\n";
+    } else {
+        text += "  `belay recover` tries again to end it. By hand, in this order:\n";
+    }
+    for (; command != r.manual.end(); ++command) {
+        text += "    " + safe(*command, look) + "\n";
     }
     return text;
 }
@@ -124,9 +159,9 @@ std::string closing_sentence(const core::report& r, const style& look) {
     case core::outcome::unchanged:
         return head(tone::good, fmt::format("{} is unchanged: there was nothing to upgrade.", r.instance), look);
     case core::outcome::rolled_back:
-        return rolled_back(r, look);
+        return r.undoes.empty() ? rolled_back(r, look) : taken_back(r, look);
     case core::outcome::rolled_back_unhealthy:
-        return rolled_back_unhealthy(r, look);
+        return r.undoes.empty() ? rolled_back_unhealthy(r, look) : taken_back(r, look);
     case core::outcome::refused:
         return refused(r, look);
     case core::outcome::stuck:

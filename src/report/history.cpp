@@ -14,9 +14,11 @@ namespace {
 std::string outcome_word(const history_entry& entry) {
     switch (entry.how) {
     case ending::closed:
-        return std::string(core::to_word(entry.summary.how));
+        return entry.superseded_by.empty() ? std::string(core::to_word(entry.summary.how)) : "superseded";
     case ending::running:
         return "running";
+    case ending::waiting:
+        return "waiting";
     case ending::interrupted:
         return "interrupted";
     }
@@ -33,7 +35,8 @@ std::string history_table(std::span<const history_entry> entries, const style& l
         const bool closed = entry.how == ending::closed;
         rows.push_back({r.transaction, safe(r.instance, look), outcome_word(entry),
                         closed ? std::string(core::to_word(r.why)) : "-", utc(r.started),
-                        closed ? core::format_seconds(r.seconds) : "-", safe(core::shell_line(r.command), look)});
+                        closed ? core::format_seconds(r.seconds) : "-",
+                        safe(r.undoes.empty() ? core::shell_line(r.command) : "(undo of " + r.undoes + ")", look)});
     }
     return table(rows, look);
 }

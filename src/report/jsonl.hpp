@@ -19,6 +19,8 @@ public:
 
     void on(const core::record& r) override;
 
+    void recall(const core::record&) override {}
+
 private:
     stream out_;
 };

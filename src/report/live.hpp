@@ -20,6 +20,9 @@ public:
     /// Takes an event, at a monotonic time.
     void see(const core::record& r, milliseconds now);
 
+    /// Takes an event of the past in, and shows nothing of it.
+    void recall(const core::record& r) { narrator_.see(r); }
+
     /// A line of someone else, to be shown above the status.
     void say(std::string_view line);
 

@@ -16,6 +16,8 @@ public:
 
     void on(const core::record& r) override;
 
+    void recall(const core::record& r) override { narrator_.see(r); }
+
 private:
     void tell(const phase_began& n);
     void tell(const phase_ended& n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/chronicle.hpp"
 #include "core/durations.hpp"
 #include "core/lock_rule.hpp"
+#include "core/manual.hpp"
 #include "core/text.hpp"
 #include "report/lines.hpp"
 #include "report/pieces.hpp"
@@ -77,25 +77,50 @@ std::string_view last_phase(const core::report& r) {
     return r.phases.empty() ? std::string_view("preflight") : std::string_view(r.phases.back().name);
 }
 
-} // namespace
-
-std::string show(const core::report& r, std::string_view log_tail, const style& look) {
-    return closing_sentence(r, look) + body(r, true, log_tail, look);
+std::string waiting_text(const history_entry& past, const style& look) {
+    const auto& r = past.summary;
+    return fmt::format("{} {} is upgraded and waits for a confirmation{}.\n", mark(tone::warn, look), r.instance,
+                       past.until ? " until " + utc(*past.until) + " (time of day, UTC)" : std::string{}) +
+           facts({{"to keep", "belay confirm " + r.transaction},
+                  {"to undo", "belay rollback " + r.transaction},
+                  {"else", "it is undone then, by the belay that waits or by `belay recover`"}},
+                 look);
 }
 
-std::string show_open(const core::report& so_far, ending how, std::string_view log_tail, const style& look) {
-    if (how == ending::running) {
-        return fmt::format("{} {} is in a transaction that runs now, in {}.\n", mark(tone::plain, look),
-                           so_far.instance, last_phase(so_far)) +
-               body(so_far, false, log_tail, look);
-    }
+std::string interrupted_text(const core::report& so_far, const style& look) {
     const auto left = core::end_by_hand(so_far);
     auto text = fmt::format("{} The transaction on {} was interrupted in {} and has no outcome.\n  {}\n",
                             mark(tone::warn, look), so_far.instance, last_phase(so_far), left.sentence);
     for (const auto& command : left.commands) {
         text += "    " + safe(command, look) + "\n";
     }
-    return text + body(so_far, false, log_tail, look);
+    return text;
+}
+
+/// The first lines: what one must know.
+std::string head_of(const history_entry& past, const style& look) {
+    const auto& r = past.summary;
+    switch (past.how) {
+    case ending::closed:
+        return past.superseded_by.empty()
+                   ? closing_sentence(r, look)
+                   : fmt::format("{} The upgrade of {} was kept, and later taken back by transaction {}.\n",
+                                 mark(tone::plain, look), r.instance, past.superseded_by);
+    case ending::running:
+        return fmt::format("{} {} is in a transaction that runs now, in {}.\n", mark(tone::plain, look), r.instance,
+                           last_phase(r));
+    case ending::waiting:
+        return waiting_text(past, look);
+    case ending::interrupted:
+        return interrupted_text(r, look);
+    }
+    return {};
+}
+
+} // namespace
+
+std::string show(const history_entry& past, std::string_view log_tail, const style& look) {
+    return head_of(past, look) + body(past.summary, past.how == ending::closed, log_tail, look);
 }
 
 } // namespace belay::report

@@ -42,6 +42,11 @@ void terminal::on(const core::record& r) {
     }
 }
 
+void terminal::recall(const core::record& r) {
+    const std::scoped_lock guard(mutex_);
+    live_.recall(r);
+}
+
 void terminal::say(std::string_view line) {
     const std::lock_guard guard(mutex_);
     live_.say(line);

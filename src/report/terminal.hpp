@@ -26,6 +26,7 @@ public:
     terminal& operator=(const terminal&) = delete;
 
     void on(const core::record& r) override;
+    void recall(const core::record& r) override;
 
     /// Shows a line (of the log, for instance) above the status. Safe to call from any thread.
     void say(std::string_view line);

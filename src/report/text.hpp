@@ -2,7 +2,7 @@
 // Texts about transactions that have ended, or stopped half-way: the last sentence of a run, history and show. Every
 // text ends with a newline. Words of the instance in them are made safe.
 #pragma once
-#include "core/report.hpp"
+#include "core/event.hpp"
 #include "report/style.hpp"
 
 #include <span>
@@ -15,13 +15,16 @@ namespace belay::report {
 /// upgrade, give the space back or end a stuck transaction, each one ready to paste.
 std::string closing_sentence(const core::report& r, const style& look);
 
-/// Whether a transaction has an outcome. `running`: its process lives; `interrupted`: it is gone.
-enum class ending { closed, running, interrupted };
+/// Whether a transaction has an outcome. `running`: a process works on it; `waiting`: for a confirmation, whether a
+/// process does or not; `interrupted`: none does.
+enum class ending { closed, running, waiting, interrupted };
 
 /// A line of the history.
 struct history_entry {
     core::report summary;
-    ending how{ending::closed}; ///< unless closed, the outcome in the summary means nothing
+    ending how{ending::closed};             ///< unless closed, the outcome in the summary means nothing
+    std::optional<core::wall_time> until{}; ///< waiting: when the confirmation must have come
+    std::string superseded_by{};            ///< the transaction that took this one back
 };
 
 /// One line per transaction, in their order, columns aligned, without a head: transaction, instance, outcome, reason,
@@ -29,11 +32,7 @@ struct history_entry {
 std::string history_table(std::span<const history_entry> entries, const style& look);
 
 /// One transaction whole: its outcome and why, the last lines of the command's output (raw; as many as are given), then
-/// phases, checks, warnings and files.
-std::string show(const core::report& r, std::string_view log_tail, const style& look);
-
-/// One that has no outcome: what it did so far and, unless it runs, the commands that end it by hand. `so_far` is
-/// chronicle::summary of the journal as it is; its outcome means nothing.
-std::string show_open(const core::report& so_far, ending how, std::string_view log_tail, const style& look);
+/// phases, checks, warnings and files. One that has no outcome: what it did so far and what ends it.
+std::string show(const history_entry& past, std::string_view log_tail, const style& look);
 
 } // namespace belay::report

@@ -37,6 +37,9 @@ exit 1
 core::expected<void> transaction::examine() {
     BELAY_TRY(auto, now, world_.host.examine(request_limit));
     examined_ = std::move(now);
+    if (daemon_.empty()) {
+        daemon_ = examined_.daemon;
+    }
     return {};
 }
 
@@ -49,9 +52,22 @@ core::finished transaction::preflight() {
         f.facts = examined_.facts;
         return f;
     }
-    auto f = outcome_of(world_.host.check_restorable(examined_.facts, request_limit));
+    auto f =
+        outcome_of(plan().undoes_kept ? find_snapshot() : world_.host.check_restorable(examined_.facts, request_limit));
     f.facts = examined_.facts;
     return f;
+}
+
+/// What an undo restores must be there, and what it needs. Looked at again, although whoever asked for it has seen it:
+/// this is the last look before the lock.
+core::expected<void> transaction::find_snapshot() {
+    BELAY_TRY(const auto, found, world_.host.examine_snapshot(restored_snapshot(), request_limit));
+    if (!found.missing.empty()) {
+        return core::failure(core::reason::not_restorable,
+                             fmt::format("snapshot {} of instance {} needs what does not exist any more: {}",
+                                         restored_snapshot(), plan().instance, fmt::join(found.missing, ", ")));
+    }
+    return {};
 }
 
 std::string transaction::own_lock() const {
@@ -65,7 +81,8 @@ core::expected<bool> transaction::swap_lock() {
     const auto known =
         holder ? world_.locks.knowledge(holder->txn, examined_.facts.uuid) : core::journal_knowledge::unknown;
     const auto opinion =
-        core::judge_lock(examined_.lock, self, plan().instance, known, holder && world_.locks.alive(*holder));
+        core::judge_lock(examined_.lock, self, plan().instance, known, holder && world_.locks.alive(*holder),
+                         plan().takes_over ? plan().undoes : std::string{});
     switch (opinion.how) {
     case core::lock_state::ours:
         return true;
@@ -75,7 +92,9 @@ core::expected<bool> transaction::swap_lock() {
     case core::lock_state::free:
         break;
     }
-    BELAY_TRY(auto, swap, world_.host.replace_lock(core::to_text(self), examined_.etag, request_limit));
+    BELAY_TRY(auto, swap,
+              world_.host.change_keys({{std::string(core::lock_key_name), core::to_text(self)}}, examined_.etag,
+                                      request_limit));
     if (swap == ports::swapped::done) {
         if (opinion.how == core::lock_state::stale) {
             emit(core::warned{opinion.warning});
@@ -88,15 +107,17 @@ core::expected<bool> transaction::swap_lock() {
 }
 
 core::finished transaction::lock() {
-    auto held = world_.locks.take(examined_.facts.server, plan().project, plan().instance, request_.txn);
-    if (!held) {
-        return failed(held.error());
+    if (!held_) {
+        auto held = world_.locks.take(examined_.facts.server, plan().project, plan().instance, request_.txn);
+        if (!held) {
+            return failed(held.error());
+        }
+        held_ = *std::move(held);
     }
-    held_ = *std::move(held);
     for (int i = 0; i < swap_attempts; ++i) {
         auto ours = swap_lock();
         if (!ours) {
-            return failed(ours.error());
+            return patient({core::act::lock, {}}, failed(ours.error()));
         }
         if (*ours) {
             core::finished f;
@@ -110,8 +131,21 @@ core::finished transaction::lock() {
                                plan().instance)});
 }
 
-core::finished transaction::snapshot(const std::string& target) {
-    return outcome_of(world_.host.snapshot(target, snapshot_name(), plan().limit.operation));
+/// What a snapshot that was cut short has left: it may be there without being whole, and a daemon that died in it may
+/// have left the instance frozen (driver dir).
+core::expected<void> transaction::clear_half_made(const std::string& target) {
+    if (!plan().pauses) {
+        BELAY_TRY_VOID(world_.host.unpause(plan().limit.operation));
+    }
+    return world_.host.discard(target, snapshot_name(), plan().limit.operation);
+}
+
+core::finished transaction::snapshot(const std::string& target, int attempt_number) {
+    auto done = attempt_number > 1 ? clear_half_made(target) : core::expected<void>{};
+    if (done) {
+        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation);
+    }
+    return patient({core::act::snapshot, target}, outcome_of(done));
 }
 
 core::finished transaction::upgrade() {
@@ -181,9 +215,11 @@ core::expected<bool> transaction::went_down(int exit_code) {
 
 /// A number from `incus exec` may be the command's or the client's own: what is true is asked of the daemon.
 core::error transaction::why_command_failed(int exit_code) {
-    const auto down = went_down(exit_code);
+    const auto down =
+        daemon_was_lost() ? core::expected<bool>(core::failure(core::reason::no_daemon, "")) : went_down(exit_code);
     if (!down && down.error().code == core::reason::no_daemon) {
-        return {core::reason::daemon_lost, "the daemon was lost while the command ran, and with it the exit status",
+        return {core::reason::daemon_lost,
+                "the Incus daemon was lost while the command ran, and with it the exit status",
                 core::describe(down.error())};
     }
     if (!down || *down) {
@@ -229,6 +265,9 @@ core::finished transaction::restart() {
     auto done = world_.host.stop(plan().limit.stop, plan().limit.operation);
     if (done) {
         done = world_.host.start(plan().limit.operation);
+    }
+    if (!done && away(done.error())) {
+        return patient({core::act::restart, {}}, failed(done.error()));
     }
     if (!done) {
         return failed({core::reason::restart_failed,

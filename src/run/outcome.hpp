@@ -12,6 +12,11 @@ inline core::finished failed(core::error why) {
     return f;
 }
 
+/// Whether an error says that the daemon does not answer.
+inline bool away(const core::error& e) {
+    return e.code == core::reason::no_daemon && e.transient;
+}
+
 inline core::finished outcome_of(const core::expected<void>& outcome) {
     return outcome ? core::finished{} : failed(outcome.error());
 }

@@ -29,6 +29,9 @@ core::expected<void> check_facts(const core::instance_facts& facts, const core::
                         "undone; make a copy that is not (`incus copy`)",
                         plan.instance));
     }
+    if (plan.undoes_kept) {
+        return {}; // an upgrade may be undone because the instance does not run, and its disks were accepted then
+    }
     if (!facts.running) {
         return core::failure(
             core::reason::not_running,

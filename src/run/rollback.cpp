@@ -4,97 +4,103 @@
 #include "run/outcome.hpp"
 #include "run/transaction.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace belay::run {
 
-namespace {
-
-constexpr core::milliseconds between_attempts{500};
-
-/// Trying again will not help.
-bool hopeless(const core::error& e) {
-    return e.code == core::reason::not_found || e.code == core::reason::no_permission;
-}
-
-} // namespace
-
-/// Turns a failure into `again` while it is worth it: a daemon that is away is waited for, anything else is repeated
-/// for a shorter while (a restore on a full pool fails at first and then succeeds).
-core::finished transaction::repeated(const core::key& what, core::expected<void> outcome) {
-    if (outcome) {
-        first_failure_.erase(what);
-        return {};
-    }
-    auto f = failed(outcome.error());
-    const auto now = world_.clock.monotonic();
-    const auto since = first_failure_.try_emplace(what, now).first->second;
-    const auto patience = f.why.transient ? plan().limit.daemon_wait : plan().limit.rollback_retry;
-    if (hopeless(f.why) || now - since >= patience) {
-        return f;
-    }
-    f.how = core::result::again;
-    world_.inbox.wait(between_attempts, {});
-    return f;
-}
-
 core::finished transaction::stop(int attempt_number) {
+    if (auto there = world_.host.has_snapshot("root", restored_snapshot(), request_limit); there && !*there) {
+        return failed({core::reason::not_restorable,
+                       fmt::format("snapshot {} of instance {} does not exist any more: somebody deleted it, and "
+                                   "nothing was done to the instance",
+                                   restored_snapshot(), plan().instance)});
+    }
     const auto graceful = attempt_number == 1 ? plan().limit.stop : core::milliseconds{0};
     return repeated({core::act::stop, {}}, world_.host.stop(graceful, plan().limit.operation));
 }
 
 core::finished transaction::restore(const std::string& target) {
-    return repeated({core::act::restore, target}, world_.host.restore(target, snapshot_name(), plan().limit.operation));
+    return repeated({core::act::restore, target},
+                    world_.host.restore(target, restored_snapshot(), plan().limit.operation));
 }
 
-/// Writes the lock key while it is (`when_own`) or is not this transaction's own. False when the configuration changed
-/// under every attempt.
-core::expected<bool> transaction::write_lock(const std::string& value, bool when_own) {
+/// Whether the instance carries this transaction's lock, whichever process of this machine wrote it.
+bool transaction::is_ours(const ports::examined& now) const {
+    return core::owner_of(now.lock, request_.txn, world_.locks.self(request_.txn).machine_id) == core::lock_owner::ours;
+}
+
+/// Changes belay's keys on the instance until `wanted` has no wish left. Error beyond those of the host: locked, when
+/// its configuration changed under every attempt.
+core::expected<void> transaction::write_keys(const wanted_keys& wanted) {
     for (int i = 0; i < swap_attempts; ++i) {
         BELAY_TRY_VOID(examine());
-        if ((examined_.lock == own_lock()) != when_own) {
-            return true;
+        const auto keys = wanted(examined_);
+        if (keys.empty()) {
+            return {};
         }
-        BELAY_TRY(auto, swap, world_.host.replace_lock(value, examined_.etag, request_limit));
+        BELAY_TRY(auto, swap, world_.host.change_keys(keys, examined_.etag, request_limit));
         if (swap == ports::swapped::done) {
-            return true;
+            return {};
         }
     }
-    return false;
+    return core::failure(core::reason::locked, "its configuration changes all the time");
 }
 
-/// Before the start the lock key is made ours again: the restore brought back the one of the snapshot's moment, which a
-/// belay that recovers had written under another process number.
+/// Before the start the lock key is made ours again: the restore brought back the one of the snapshot's moment, which
+/// another process or, after an undo, another transaction had written. If the journal does not know of the restore, the
+/// instance itself must: a restore is never repeated once the instance was started.
 core::finished transaction::start() {
-    const auto own_key_then_start = [&]() -> core::expected<void> {
-        BELAY_TRY_VOID(write_lock(own_lock(), false));
+    const auto keys = [&](const ports::examined& now) {
+        ports::config_keys wanted;
+        if (now.lock != own_lock()) {
+            wanted[std::string(core::lock_key_name)] = own_lock();
+        }
+        if (!unwritten_.empty() && now.restored != request_.txn) {
+            wanted[std::string(core::restored_key_name)] = request_.txn;
+        }
+        return wanted;
+    };
+    const auto own_keys_then_start = [&]() -> core::expected<void> {
+        // Better started without its keys than not at all, if something else changes them all the time.
+        if (auto written = write_keys(keys); !written && written.error().code != core::reason::locked) {
+            return written;
+        }
         return world_.host.start(plan().limit.operation);
     };
-    return repeated({core::act::start, {}}, own_key_then_start());
+    return repeated({core::act::start, {}}, own_keys_then_start());
 }
 
+/// The snapshots of this transaction, or one of those that stand in the way of an undo.
 core::finished transaction::discard(const std::string& target) {
-    auto f =
-        repeated({core::act::discard, target}, world_.host.discard(target, snapshot_name(), plan().limit.operation));
+    const bool own = std::ranges::find(plan().discards, target) == plan().discards.end();
+    const auto& name = own ? snapshot_name() : target;
+    auto f = repeated({core::act::discard, target},
+                      world_.host.discard(own ? target : "root", name, plan().limit.operation));
     if (f.how == core::result::failed) {
         emit(core::warned{
             fmt::format("snapshot {1} of instance {0} could not be deleted ({2}): `incus snapshot delete {0} {1}`",
-                        plan().instance, snapshot_name(), core::describe(f.why))});
+                        plan().instance, name, core::describe(f.why))});
     }
     return f;
 }
 
-/// Takes the key off, if it is ours.
+/// Takes the keys off, as far as they are ours. The witness of a restore stays while the journal does not know of it.
 core::finished transaction::unlock() {
-    const auto take_off = [&]() -> core::expected<void> {
-        BELAY_TRY(const bool, taken, write_lock({}, true));
-        return taken ? core::expected<void>{}
-                     : core::failure(core::reason::locked, "its configuration changes all the time");
-    };
     if (!held_) {
         return {}; // another belay of this host holds the instance: nothing on it is ours
     }
-    auto f = repeated({core::act::unlock, {}}, take_off());
+    const auto keys = [&](const ports::examined& now) {
+        ports::config_keys wanted;
+        if (is_ours(now)) {
+            wanted[std::string(core::lock_key_name)] = "";
+        }
+        if (unwritten_.empty() && now.restored == request_.txn) {
+            wanted[std::string(core::restored_key_name)] = "";
+        }
+        return wanted;
+    };
+    auto f = repeated({core::act::unlock, {}}, write_keys(keys));
     if (f.how == core::result::failed) {
         emit(core::warned{fmt::format("the lock of instance {} could not be taken off ({}); the next belay replaces it",
                                       plan().instance, core::describe(f.why))});

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/transaction.hpp"
 
+#include "run/outcome.hpp"
+
 #include <utility>
 
 namespace belay::run {
 
 namespace {
 
-/// An event that must not count unless it is written: an act is begun, and an upgrade kept, only with that on disk.
+/// An event that must not count unless it is written: before the verdict an act is begun, and an upgrade kept or a kept
+/// one undone, only with that on disk; and the snapshot of an upgrade is deleted only with the outcome on disk.
 bool needs_paper(const core::event& what, const core::state& s) {
-    if (std::holds_alternative<core::started>(what)) {
-        return !s.decision;
+    if (const auto* begin = std::get_if<core::started>(&what)) {
+        return !s.decision || (begin->what.what == core::act::discard && s.decision == core::verdict::undo);
     }
-    const auto* decision = std::get_if<core::decided>(&what);
-    return decision != nullptr && decision->what == core::verdict::commit;
+    if (const auto* decision = std::get_if<core::decided>(&what)) {
+        return decision->what == core::verdict::commit || (decision->what == core::verdict::undo && s.how.undoes_kept);
+    }
+    return false;
 }
 
 core::error not_supported(core::act what) {
@@ -27,7 +32,11 @@ transaction::transaction(world w, request r) : world_(w), request_(std::move(r))
 
 core::report transaction::run() {
     const auto self = world_.locks.self(request_.txn);
-    emit(core::opened{plan(), self.pid, self.boot_id});
+    emit(core::opened{plan(), self.pid, self.boot_id, request_.baseline});
+    return drive();
+}
+
+core::report transaction::drive() {
     while (!state().end) {
         notice_interruption();
         const auto step = core::next(state());
@@ -48,11 +57,21 @@ void transaction::notice_interruption() {
 }
 
 void transaction::take(const core::perform& what) {
-    if (!emit(core::started{what.what, what.attempt, what.until})) {
+    auto until = what.until;
+    if (what.what.what == core::act::confirm && !until) {
+        until = world_.clock.wall() + plan().limit.confirm;
+    }
+    if (!emit(core::started{what.what, what.attempt, until})) {
+        if (state().decision) {
+            auto undone = failed({core::reason::io_error, "the outcome could not be written down, and so it stays"});
+            undone.what = what.what;
+            undone.attempt = what.attempt;
+            emit(std::move(undone));
+        }
         return;
     }
     const auto begin = world_.clock.monotonic();
-    auto end = attempt(what);
+    auto end = attempt({what.what, what.attempt, what.cancellable, until});
     end.what = what.what;
     end.attempt = what.attempt;
     end.seconds = std::chrono::duration<double>(world_.clock.monotonic() - begin).count();
@@ -62,10 +81,6 @@ void transaction::take(const core::perform& what) {
 
 void transaction::take(const core::decide& what) {
     emit(core::decided{what.what});
-}
-
-void transaction::take(const core::observe&) {
-    emit(core::observed{true});
 }
 
 void transaction::take(const core::close& what) {
@@ -83,11 +98,23 @@ void transaction::show(core::event what) {
     world_.listener.on(recorded(std::move(what)));
 }
 
+/// Appends a record, after those that could not be appended before: what is in the journal has no gap.
+core::expected<void> transaction::write_down(const core::record& r) {
+    while (!unwritten_.empty()) {
+        BELAY_TRY_VOID(world_.journal.append(unwritten_.front()));
+        unwritten_.erase(unwritten_.begin());
+    }
+    return world_.journal.append(r);
+}
+
 /// Journals an event, folds it and shows it. False when it could not be written and therefore does not count.
 bool transaction::emit(core::event what) {
     const auto r = recorded(std::move(what));
-    const auto written = world_.journal.append(r);
+    const auto written = write_down(r);
     const bool counts = written || !needs_paper(r.what, state());
+    if (counts && !written) {
+        unwritten_.push_back(r);
+    }
     if (counts) {
         chronicle_.see(r);
         world_.listener.on(r);
@@ -121,9 +148,9 @@ core::finished transaction::attempt(const core::perform& what) {
     case act::baseline:
         return baseline(what.attempt);
     case act::pause:
-        return repeated(what.what, world_.host.pause(plan().limit.operation));
+        return patient(what.what, outcome_of(world_.host.pause(plan().limit.operation)));
     case act::snapshot:
-        return snapshot(what.what.target);
+        return snapshot(what.what.target, what.attempt);
     case act::unpause:
         return repeated(what.what, world_.host.unpause(plan().limit.operation));
     case act::upgrade:
@@ -132,6 +159,8 @@ core::finished transaction::attempt(const core::perform& what) {
         return restart();
     case act::verify:
         return verify(what.attempt);
+    case act::confirm:
+        return confirm(what);
     case act::stop:
         return stop(what.attempt);
     case act::restore:
@@ -148,7 +177,6 @@ core::finished transaction::attempt(const core::perform& what) {
     case act::resume:
     case act::schedule_off:
     case act::schedule_on:
-    case act::confirm:
     case act::evidence:
     case act::keep:
         break; // no plan of this version asks for them

@@ -6,11 +6,14 @@
 #include "core/next.hpp"
 #include "ports/checks.hpp"
 #include "ports/clock.hpp"
+#include "ports/decisions.hpp"
 #include "ports/host.hpp"
 #include "ports/inbox.hpp"
 #include "ports/journal.hpp"
 #include "ports/listener.hpp"
 #include "ports/locks.hpp"
+
+#include <functional>
 
 namespace belay::run {
 
@@ -20,6 +23,7 @@ struct world {
     ports::checks& checks;
     ports::journal& journal;
     ports::locks& locks;
+    ports::decisions& decisions;
     ports::listener& listener;
     ports::inbox& inbox;
     const ports::clock& clock;
@@ -31,6 +35,7 @@ struct request {
     core::plan plan;
     std::vector<std::pair<std::string, std::string>> env;
     std::string log_file;
+    std::vector<core::reading> baseline{}; ///< of the upgrade that is to be undone
 };
 
 class transaction {
@@ -41,6 +46,11 @@ public:
     /// others.
     core::report run();
 
+    /// Goes on with a transaction that another process left, from what its journal holds, to its end. The plan is the
+    /// journal's; the request's is not used. Errors, and then nothing was done: locked, when another belay works on the
+    /// instance; io_error, when the lock cannot be taken.
+    core::expected<core::report> resume(const std::vector<core::record>& past);
+
 private:
     struct verdict_of_round {
         bool good{false};
@@ -49,6 +59,7 @@ private:
 
     // transaction.cpp: the loop and the stream
     void notice_interruption();
+    core::report drive();
     void take(const core::perform& what);
     void take(const core::decide& what);
     void take(const core::observe& what);
@@ -57,6 +68,7 @@ private:
     void take(const core::nothing&) {}
 
     bool emit(core::event what);
+    core::expected<void> write_down(const core::record& r);
     void notice_lost_record(const core::error& why);
     void show(core::event what);
     core::record recorded(core::event what);
@@ -65,7 +77,7 @@ private:
     // acts.cpp: before and at the upgrade
     core::finished preflight();
     core::finished lock();
-    core::finished snapshot(const std::string& target);
+    core::finished snapshot(const std::string& target, int attempt_number);
     core::finished upgrade();
     core::finished restart();
     core::finished ended_command(const ports::guest_exit& end, std::uint64_t bytes);
@@ -74,16 +86,34 @@ private:
     core::expected<bool> restart_needed();
     core::expected<void> examine();
     core::expected<bool> swap_lock();
+    core::expected<void> clear_half_made(const std::string& target);
     std::string own_lock() const;
 
     // rollback.cpp: after the verdict
-    core::expected<bool> write_lock(const std::string& value, bool when_own);
+    using wanted_keys = std::function<ports::config_keys(const ports::examined&)>;
+    core::expected<void> write_keys(const wanted_keys& wanted);
     core::finished stop(int attempt_number);
     core::finished restore(const std::string& target);
     core::finished start();
     core::finished discard(const std::string& target);
     core::finished unlock();
+    core::expected<void> find_snapshot();
+    bool is_ours(const ports::examined& now) const;
+
+    // recovery.cpp: after another process
+    core::expected<core::observed> ask_host();
+
+    // patience.cpp: trying again, and a daemon that is away
     core::finished repeated(const core::key& what, core::expected<void> outcome);
+    core::finished patient(const core::key& what, core::finished f);
+    bool within(const core::key& what, core::milliseconds patience);
+    bool await_daemon();
+    bool daemon_was_lost();
+
+    // confirm.cpp
+    core::finished confirm(const core::perform& what);
+    std::optional<core::decision> wish(core::wall_time until) const;
+    std::optional<core::decision> decision_so_far(core::wall_time until, const std::optional<core::error>& stays_bad);
 
     // verify.cpp: health
     core::finished baseline(int attempt_number);
@@ -91,7 +121,8 @@ private:
     core::finished reverify(int attempt_number);
     core::finished until_good(const core::key& what, int attempt_number, const core::judge_policy& policy,
                               std::stop_token stop);
-    core::finished soak(core::finished last, int attempt_number, const core::judge_policy& policy);
+    core::finished soak(core::finished last, int attempt_number, const core::judge_policy& policy, bool& lost_daemon);
+    core::judge_policy policy_of_upgrade() const;
     verdict_of_round round(core::finished& into, int attempt_number, const core::judge_policy& policy,
                            std::stop_token stop);
     ports::hook_context context(core::act phase, int attempt_number) const;
@@ -103,6 +134,8 @@ private:
 
     std::string snapshot_name() const { return core::snapshot_name(request_.txn); }
 
+    std::string restored_snapshot() const { return core::restored_snapshot(plan(), request_.txn); }
+
     world world_;
     request request_;
     core::chronicle chronicle_;
@@ -111,6 +144,9 @@ private:
     bool interruption_noticed_{false};
     bool record_lost_{false};
     bool log_failed_{false};
+    std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
+    std::string daemon_;                  ///< the process that the daemon was when it was last known
+    int daemon_losses_{0};
     ports::examined examined_;
     std::unique_ptr<ports::held_lock> held_;
     std::map<core::key, core::milliseconds> first_failure_;

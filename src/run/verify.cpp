@@ -34,11 +34,17 @@ core::finished transaction::baseline(int attempt_number) {
     core::finished f;
     f.checks = ready_round(world_.checks, plan().checks, context(core::act::baseline, attempt_number),
                            plan().limit.retry_for, world_.inbox, world_.clock);
+    f.what = {core::act::baseline, {}};
     if (world_.inbox.interrupts().stop_requested()) {
         return cancelled(std::move(f));
     }
     const auto judgements = core::judge_baseline(f.checks);
     show(core::checked{{core::act::baseline, {}}, attempt_number, judgements});
+    if (!core::acceptable(judgements) && daemon_was_lost()) {
+        f.how = core::result::failed;
+        f.why = {core::reason::no_daemon, "the Incus daemon was lost while the checks ran", "", true};
+        return patient(f.what, std::move(f));
+    }
     if (!core::acceptable(judgements) && !plan().accept_unhealthy) {
         f.how = core::result::failed;
         f.why = {core::reason::baseline_bad,
@@ -72,7 +78,7 @@ transaction::verdict_of_round transaction::round(core::finished& into, int attem
 /// Rounds until one is good, within the time for retries.
 core::finished transaction::until_good(const core::key& what, int attempt_number, const core::judge_policy& policy,
                                        std::stop_token stop) {
-    const auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
+    auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
     core::finished f;
     f.what = what;
     for (pacing pace;;) {
@@ -82,6 +88,16 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
         }
         if (verdict.good) {
             return f;
+        }
+        if (daemon_was_lost()) {
+            if (await_daemon()) {
+                give_up = world_.clock.monotonic() + plan().limit.retry_for;
+                continue;
+            }
+            f.how = core::result::failed;
+            f.why = {core::reason::daemon_lost, "the Incus daemon was lost and did not come back in time",
+                     core::describe(verdict.why)};
+            return stop.stop_requested() ? cancelled(std::move(f)) : f;
         }
         const auto left = give_up - world_.clock.monotonic();
         if (left <= milliseconds{0}) {
@@ -93,8 +109,9 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
     }
 }
 
-/// The round was good and must stay so: one bad round fails.
-core::finished transaction::soak(core::finished last, int attempt_number, const core::judge_policy& policy) {
+/// The round was good and must stay so: one bad round fails, unless it is the daemon that was lost.
+core::finished transaction::soak(core::finished last, int attempt_number, const core::judge_policy& policy,
+                                 bool& lost_daemon) {
     const auto stop = world_.inbox.interrupts();
     const auto end = world_.clock.monotonic() + plan().limit.soak;
     for (;;) {
@@ -108,6 +125,10 @@ core::finished transaction::soak(core::finished last, int attempt_number, const 
         if (stop.stop_requested()) {
             return cancelled(std::move(last));
         }
+        if (!verdict.good && daemon_was_lost()) {
+            lost_daemon = true;
+            return last;
+        }
         if (!verdict.good) {
             last.how = core::result::failed;
             last.why = verdict.why;
@@ -119,12 +140,21 @@ core::finished transaction::soak(core::finished last, int attempt_number, const 
 }
 
 core::finished transaction::verify(int attempt_number) {
-    const core::judge_policy policy{plan().accept_unhealthy, plan().expect_lost};
-    auto f = until_good({core::act::verify, {}}, attempt_number, policy, world_.inbox.interrupts());
-    if (f.how != core::result::ok) {
-        return f;
+    for (;;) {
+        auto f = until_good({core::act::verify, {}}, attempt_number, policy_of_upgrade(), world_.inbox.interrupts());
+        if (f.how != core::result::ok) {
+            return f;
+        }
+        bool lost_daemon = false;
+        f = soak(std::move(f), attempt_number, policy_of_upgrade(), lost_daemon);
+        if (!lost_daemon) {
+            return f;
+        }
     }
-    return soak(std::move(f), attempt_number, policy);
+}
+
+core::judge_policy transaction::policy_of_upgrade() const {
+    return {plan().accept_unhealthy, plan().expect_lost};
 }
 
 /// The old state must be as healthy as it was at the baseline, no more: what was accepted as bad then is accepted now,

@@ -87,7 +87,7 @@ public:
             if (!exists) {
                 return core::failure(core::reason::not_found, "instance web1 does not exist");
             }
-            return ports::examined{facts, lock(), etag()};
+            return ports::examined{facts, lock(), key(core::restored_key_name), etag(), daemon_process};
         });
     }
 
@@ -95,17 +95,45 @@ public:
         return act("check_restorable", core::reason::not_restorable, [] {});
     }
 
-    core::expected<ports::swapped> replace_lock(const std::string& value, const std::string& expected,
-                                                milliseconds) override {
-        return guarded<ports::swapped>(value.empty() ? "unlock" : "lock", core::reason::no_daemon,
+    core::expected<std::string> daemon(milliseconds) override {
+        return guarded<std::string>("daemon", core::reason::no_daemon,
+                                    [&]() -> core::expected<std::string> { return daemon_process; });
+    }
+
+    core::expected<void> settle(milliseconds) override {
+        return act("settle", core::reason::no_daemon, [] {});
+    }
+
+    core::expected<bool> has_snapshot(const std::string&, const std::string& name, milliseconds) override {
+        return guarded<bool>("has_snapshot", core::reason::no_daemon,
+                             [&]() -> core::expected<bool> { return snapshots.contains(name); });
+    }
+
+    core::expected<ports::snapshot_facts> examine_snapshot(const std::string& name, milliseconds) override {
+        return guarded<ports::snapshot_facts>(
+            "examine_snapshot", core::reason::no_daemon, [&]() -> core::expected<ports::snapshot_facts> {
+                if (!snapshots.contains(name)) {
+                    return core::failure(core::reason::not_restorable, "instance web1 has no snapshot " + name);
+                }
+                return ports::snapshot_facts{};
+            });
+    }
+
+    core::expected<ports::swapped> change_keys(const ports::config_keys& keys, const std::string& expected,
+                                               milliseconds) override {
+        const auto lock_key = keys.find(std::string(core::lock_key_name));
+        const bool unlocks = lock_key != keys.end() && lock_key->second.empty();
+        return guarded<ports::swapped>(unlocks ? "unlock" : "lock", core::reason::no_daemon,
                                        [&]() -> core::expected<ports::swapped> {
                                            if (expected != etag()) {
                                                return ports::swapped::lost;
                                            }
-                                           if (value.empty()) {
-                                               config.erase(std::string(core::lock_key_name));
-                                           } else {
-                                               config[std::string(core::lock_key_name)] = value;
+                                           for (const auto& [name, value] : keys) {
+                                               if (value.empty()) {
+                                                   config.erase(name);
+                                               } else {
+                                                   config[name] = value;
+                                               }
                                            }
                                            return ports::swapped::done;
                                        });
@@ -188,10 +216,14 @@ public:
 
     bool restart_needed{false};
 
-    std::string lock() const {
-        const auto found = config.find(std::string(core::lock_key_name));
+    std::string daemon_process{"1"};
+
+    std::string key(std::string_view name) const {
+        const auto found = config.find(std::string(name));
         return found == config.end() ? std::string{} : found->second;
     }
+
+    std::string lock() const { return key(core::lock_key_name); }
 
 private:
     std::string etag() const {
@@ -334,6 +366,21 @@ public:
     bool alive(const core::lock_holder&) const override { return others_alive; }
 };
 
+/// A decision in memory; the first wins.
+class fake_decisions : public ports::decisions {
+public:
+    std::optional<core::decision> holds;
+
+    core::expected<std::optional<core::decision>> read() override { return holds; }
+
+    core::expected<core::decision> publish(const core::decision& wanted) override {
+        if (!holds) {
+            holds = wanted;
+        }
+        return *holds;
+    }
+};
+
 /// Waiting moves the clock. `signal_at` interrupts at that time.
 class fake_inbox : public ports::inbox {
 public:
@@ -345,6 +392,12 @@ public:
     }
 
     std::optional<milliseconds> signal_at;
+    std::optional<core::verdict> key; ///< what the person at the terminal typed
+    bool listening{false};
+
+    void listen(bool on) override { listening = on; }
+
+    std::optional<core::verdict> answer() const override { return key; }
 
     std::stop_token interrupts() const override { return source_.get_token(); }
 
@@ -370,6 +423,8 @@ public:
     std::vector<core::record> seen;
 
     void on(const core::record& r) override { seen.push_back(r); }
+
+    void recall(const core::record&) override {}
 };
 
 /// All of it together, and a run.
@@ -379,6 +434,7 @@ struct fake_world {
     fake_checks checks{clock, incus};
     fake_journal journal;
     fake_locks locks;
+    fake_decisions decisions;
     fake_inbox inbox{clock};
     recorder listener;
     core::plan plan;
@@ -390,7 +446,7 @@ struct fake_world {
     }
 
     core::report run(const std::string& txn = "20261123t224000z-0001") {
-        run::transaction t({incus, checks, journal, locks, listener, inbox, clock},
+        run::transaction t({incus, checks, journal, locks, decisions, listener, inbox, clock},
                            {txn, plan, {}, "/state/upgrade.log"});
         return t.run();
     }

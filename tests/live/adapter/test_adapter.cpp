@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The adapter against a real daemon. Makes and deletes instances of its own names only.
+#include "core/lock_rule.hpp"
 #include "incus/instance.hpp"
 #include "incus/socket.hpp"
 #include "process/child.hpp"
@@ -18,6 +19,8 @@ using namespace std::chrono_literals;
 using core::reason;
 
 namespace {
+
+const std::string lock_key(core::lock_key_name);
 
 int cli(std::vector<std::string> words) {
     words.insert(words.begin(), "incus");
@@ -86,9 +89,11 @@ TEST_CASE("an upgrade is undone by the adapter alone", "[live]") {
     CHECK(seen->facts.server.size() == 64);
     CHECK(timed("examine", [&] { return g.host.examine(10s); }));
     CHECK(timed("check_restorable", [&] { return g.host.check_restorable(seen->facts, 10s); }));
-    const auto swapped = timed("replace_lock", [&] { return g.host.replace_lock("mine", seen->etag, 10s); });
+    const auto swapped = timed("change_keys", [&] {
+        return g.host.change_keys({{lock_key, "mine"}}, seen->etag, 10s);
+    });
     CHECK(swapped == ports::swapped::done);
-    CHECK(*g.host.replace_lock("theirs", seen->etag, 10s) == ports::swapped::lost);
+    CHECK(*g.host.change_keys({{lock_key, "theirs"}}, seen->etag, 10s) == ports::swapped::lost);
     CHECK(g.host.examine(10s)->lock == "mine");
 
     REQUIRE(timed("snapshot", [&] { return g.host.snapshot("root", "belay-t", 30s); }));

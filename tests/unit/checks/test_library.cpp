@@ -59,7 +59,20 @@ public:
 
     core::expected<void> check_restorable(const core::instance_facts&, core::milliseconds) override { return {}; }
 
-    core::expected<ports::swapped> replace_lock(const std::string&, const std::string&, core::milliseconds) override {
+    core::expected<std::string> daemon(core::milliseconds) override { return "1"; }
+
+    core::expected<void> settle(core::milliseconds) override { return {}; }
+
+    core::expected<ports::snapshot_facts> examine_snapshot(const std::string&, core::milliseconds) override {
+        return ports::snapshot_facts{};
+    }
+
+    core::expected<bool> has_snapshot(const std::string&, const std::string&, core::milliseconds) override {
+        return true;
+    }
+
+    core::expected<ports::swapped> change_keys(const ports::config_keys&, const std::string&,
+                                               core::milliseconds) override {
         return ports::swapped::done;
     }
 

@@ -21,10 +21,13 @@ inline core::plan full_plan(const std::string& text) {
     p.expect_lost = {text};
     p.uncovered = {text};
     p.accept_unhealthy = true;
-    p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms, 6ms};
+    p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms};
     p.restart = core::restart_policy::if_needed;
     p.targets = {"root", text};
     p.hooks = p.pauses = p.guards_schedule = p.confirms = p.saves_evidence = p.retains = p.undoes_kept = true;
+    p.undoes = p.restores = text;
+    p.takes_present = p.takes_over = true;
+    p.discards = {text};
     return p;
 }
 
@@ -52,6 +55,7 @@ inline core::report full_report(const std::string& text) {
     r.warnings = {text};
     r.manual = {text};
     r.downtime_seconds = 12.5;
+    r.undoes = text;
     r.log = text;
     return r;
 }
@@ -60,8 +64,8 @@ inline core::finished full_finished(const std::string& text) {
     core::finished e{{core::act::schedule_off, text}, 3, core::result::timed_out};
     e.why = {core::reason::daemon_lost, text, text, true};
     e.seconds = 3600.001;
-    e.facts =
-        core::instance_facts{text, text, text, text, text, text, true, true, {{text, text, text, true, true}, {}}};
+    e.facts = core::instance_facts{text, text, text, text, text,
+                                   text, text, true, true, {{text, text, text, true, true}, {}}};
     e.checks = {{text, core::place::guest, true, core::health::fail, text, {text, "a"}, {"b", text}, 0.5}};
     e.judgements = {full_judged(text)};
     e.command = core::command_end{137, 1ULL << 63U};
@@ -72,7 +76,10 @@ inline core::finished full_finished(const std::string& text) {
 /// Every alternative of the event, full and as empty as it can be.
 inline std::vector<core::event> all_events(const std::string& text) {
     return {
-        core::opened{full_plan(text), 4194304, text},
+        core::opened{full_plan(text),
+                     4194304,
+                     text,
+                     {{text, core::place::host, true, core::health::pass, text, {text}, {text}, 0.5}}},
         core::opened{},
         core::started{{core::act::confirm, text}, 2, noon},
         core::started{},
@@ -87,7 +94,7 @@ inline std::vector<core::event> all_events(const std::string& text) {
         core::warned{},
         core::resumed{4194304, text},
         core::resumed{},
-        core::observed{true},
+        core::observed{true, core::lock_owner::other, true, {core::reason::no_daemon, text, text, true}},
         core::observed{},
         core::closed{full_report(text)},
         core::closed{},

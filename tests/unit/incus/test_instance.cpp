@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/lock_rule.hpp"
 #include "fake_daemon.hpp"
 #include "incus/instance.hpp"
 
@@ -10,6 +11,8 @@ using namespace std::chrono_literals;
 using core::reason;
 
 namespace {
+
+const std::string lock_key(core::lock_key_name);
 
 struct setup {
     fakes::daemon daemon;
@@ -108,7 +111,7 @@ TEST_CASE("garbage instead of JSON is an error of every call", "[incus]") {
     s.daemon.garbage = true;
     CHECK_FALSE(s.web1.examine(5s));
     CHECK_FALSE(s.web1.check_restorable({}, 5s));
-    CHECK_FALSE(s.web1.replace_lock("x", "\"tag-1\"", 5s));
+    CHECK_FALSE(s.web1.change_keys({{lock_key, "x"}}, "\"tag-1\"", 5s));
     CHECK_FALSE(s.web1.snapshot("root", "s", 1s));
     CHECK_FALSE(s.web1.stop(0ms, 1s));
     CHECK_FALSE(s.web1.restore("root", "s", 1s));
@@ -132,12 +135,12 @@ TEST_CASE("a restricted project that blocks snapshots is refused with the comman
 
 TEST_CASE("the lock key is a compare-and-swap", "[incus]") {
     setup s;
-    CHECK(*s.web1.replace_lock("one", "\"tag-1\"", 5s) == ports::swapped::done);
+    CHECK(*s.web1.change_keys({{lock_key, "one"}}, "\"tag-1\"", 5s) == ports::swapped::done);
     CHECK(s.daemon.config["user.belay.transaction"] == "one");
-    CHECK(*s.web1.replace_lock("two", "\"tag-1\"", 5s) == ports::swapped::lost);
+    CHECK(*s.web1.change_keys({{lock_key, "two"}}, "\"tag-1\"", 5s) == ports::swapped::lost);
     CHECK(s.daemon.config["user.belay.transaction"] == "one");
     s.daemon.busy = 2;
-    CHECK(*s.web1.replace_lock("", "\"tag-2\"", 5s) == ports::swapped::done);
+    CHECK(*s.web1.change_keys({{lock_key, ""}}, "\"tag-2\"", 5s) == ports::swapped::done);
     CHECK_FALSE(s.daemon.config.contains("user.belay.transaction"));
 }
 

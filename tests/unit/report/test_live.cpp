@@ -62,7 +62,7 @@ TEST_CASE("a good upgrade on a terminal of 200 columns", "[report]") {
 ✓ commit           0.01s
 ✓ web1 is upgraded and kept: every required check passes (57.6s).
   snapshot  belay-20260501t120000z-ab12 stays until you delete it
-  to undo   incus stop web1 && incus snapshot restore web1 belay-20260501t120000z-ab12 && incus config unset web1 user.belay.transaction && incus start web1
+  to undo   belay rollback 20260501t120000z-ab12
   to free   incus snapshot delete web1 belay-20260501t120000z-ab12
 
 )");

@@ -39,7 +39,7 @@ web1: check packages: skipped, no package database
 web1: commit ok (0.01s)
 web1 is upgraded and kept: every required check passes (57.6s).
   snapshot  belay-20260501t120000z-ab12 stays until you delete it
-  to undo   incus stop web1 && incus snapshot restore web1 belay-20260501t120000z-ab12 && incus config unset web1 user.belay.transaction && incus start web1
+  to undo   belay rollback 20260501t120000z-ab12
   to free   incus snapshot delete web1 belay-20260501t120000z-ab12
 )");
 }
@@ -121,8 +121,7 @@ web1 is in an unknown state: the rollback could not be finished.
   why     the command exited with 100; then the restore of web1 failed: dataset is busy
   output  /var/lib/belay/transactions/20260501t120000z-ab12/upgrade.log
   kept    the lock and the snapshot belay-20260501t120000z-ab12
-  To bring the old state back by hand, in this order:
-    incus stop --force web1
+  `belay recover` tries again to end it. By hand, in this order:
     incus snapshot restore web1 belay-20260501t120000z-ab12
     incus config unset web1 user.belay.transaction
     incus start web1

@@ -22,11 +22,11 @@ core::report story(void (fakes::event_stream::*tell)(), const std::string& proje
 
 } // namespace
 
-TEST_CASE("the undo of a kept upgrade can be pasted, in a project too", "[report]") {
+TEST_CASE("the commands below a kept upgrade can be pasted, in a project too", "[report]") {
     const auto text = report::closing_sentence(story(&fakes::event_stream::good, "lab 1"), plain);
     CHECK(text == R"(✓ web1 is upgraded and kept: every required check passes (57.6s).
   snapshot  belay-20260501t120000z-ab12 stays until you delete it
-  to undo   incus stop web1 --project 'lab 1' && incus snapshot restore web1 belay-20260501t120000z-ab12 --project 'lab 1' && incus config unset web1 user.belay.transaction --project 'lab 1' && incus start web1 --project 'lab 1'
+  to undo   belay rollback 20260501t120000z-ab12
   to free   incus snapshot delete web1 belay-20260501t120000z-ab12 --project 'lab 1'
 )");
 }
@@ -96,8 +96,8 @@ TEST_CASE("history is a table without a head, cut to the terminal", "[report]") 
 }
 
 TEST_CASE("show tells first why it failed and the last lines of the output", "[report]") {
-    const auto text =
-        report::show(story(&fakes::event_stream::bad_command), "E: \x1b[31mUnable\x1b[0m to locate\n", plain);
+    const auto text = report::show({story(&fakes::event_stream::bad_command), report::ending::closed, {}, {}},
+                                   "E: \x1b[31mUnable\x1b[0m to locate\n", plain);
     CHECK(text == R"(✗ web1 is back in its old state, running and as healthy as before.
   why       the command exited with 100
   down for  2.30s
@@ -138,22 +138,25 @@ Transaction
 TEST_CASE("an interrupted transaction is shown with what ends it by hand", "[report]") {
     fakes::event_stream events;
     events.up_to_upgrade();
-    const auto before = report::show_open(events.summary(core::outcome::stuck), report::ending::interrupted, {}, plain);
+    const auto before =
+        report::show({events.summary(core::outcome::stuck), report::ending::interrupted, {}, {}}, {}, plain);
     CHECK(before.substr(0, before.find("\n\n")) ==
           R"(! The transaction on web1 was interrupted in snapshot and has no outcome.
-  The upgrade had not begun. To clean up by hand, in this order:
+  `belay recover` ends it. The upgrade had not begun. To clean up by hand, in this order:
     incus snapshot delete web1 belay-20260501t120000z-ab12
     incus config unset web1 user.belay.transaction)");
     events.begin(core::act::upgrade);
-    const auto during = report::show_open(events.summary(core::outcome::stuck), report::ending::interrupted, {}, plain);
+    const auto during =
+        report::show({events.summary(core::outcome::stuck), report::ending::interrupted, {}, {}}, {}, plain);
     CHECK(during.substr(0, during.find("\n\n")) ==
           R"(! The transaction on web1 was interrupted in upgrade and has no outcome.
-  The upgrade had begun. To bring the old state back by hand, in this order:
+  `belay recover` ends it. The upgrade had begun. To bring the old state back by hand, in this order:
     incus stop --force web1
     incus snapshot restore web1 belay-20260501t120000z-ab12
     incus config unset web1 user.belay.transaction
     incus start web1)");
-    const auto running = report::show_open(events.summary(core::outcome::stuck), report::ending::running, {}, plain);
+    const auto running =
+        report::show({events.summary(core::outcome::stuck), report::ending::running, {}, {}}, {}, plain);
     CHECK(running.find("incus") == std::string::npos);
     CHECK(running.starts_with("  web1 is in a transaction that runs now, in upgrade.\n"));
 }
@@ -165,7 +168,8 @@ TEST_CASE("an interrupted commit is not undone by hand", "[report]") {
     events.phase(core::act::verify, 1);
     events.decide(core::verdict::commit);
     events.begin(core::act::unlock);
-    const auto text = report::show_open(events.summary(core::outcome::stuck), report::ending::interrupted, {}, plain);
+    const auto text =
+        report::show({events.summary(core::outcome::stuck), report::ending::interrupted, {}, {}}, {}, plain);
     CHECK(text.find("restore") == std::string::npos);
     CHECK(text.find("incus config unset web1 user.belay.transaction\n") != std::string::npos);
 }

@@ -230,12 +230,18 @@ TEST_CASE("a configuration that changes between look and lock is looked at again
     }
 }
 
-TEST_CASE("a lock whose answer was lost is taken off again") {
+TEST_CASE("a lock whose answer was lost is looked at again") {
     fake_world w;
     w.incus.failures["lock"] = {trouble::error_after, 1, reason::no_daemon};
-    const auto report = w.run();
-    CHECK(report.how == outcome::refused);
-    require_old_and_clean(w);
+    SECTION("and is held when it is ours") {
+        CHECK(w.run().how == outcome::committed);
+        CHECK(w.chain() == "preflight lock:again lock baseline snapshot upgrade verify commit! unlock");
+    }
+    SECTION("and taken off when the daemon does not come back") {
+        w.plan.limit.daemon_wait = {};
+        CHECK(w.run().how == outcome::refused);
+        require_old_and_clean(w);
+    }
 }
 
 TEST_CASE("a baseline that fails refuses, unless it is accepted") {
@@ -297,7 +303,7 @@ TEST_CASE("a snapshot that fails leaves nothing half-made") {
     SECTION("error") {
         const auto report = w.run();
         CHECK(report.why == reason::snapshot_failed);
-        CHECK(w.chain() == "preflight lock baseline snapshot:failed refuse! discard unlock");
+        CHECK(w.chain() == "preflight lock baseline snapshot:failed refuse! unpause discard unlock");
     }
     SECTION("no room") {
         w.incus.failures["snapshot"].code = reason::no_space;
@@ -305,6 +311,7 @@ TEST_CASE("a snapshot that fails leaves nothing half-made") {
     }
     SECTION("the answer was lost: its existence proves nothing") {
         w.incus.failures["snapshot"].how = trouble::error_after;
+        w.plan.limit.daemon_wait = {};
         CHECK(w.run().how == outcome::refused);
     }
     require_old_and_clean(w);

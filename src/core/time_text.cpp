@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "codec/time_text.hpp"
+#include "core/time_text.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
 
-namespace belay::codec {
+namespace belay::core {
 
 namespace {
 
@@ -57,8 +57,8 @@ std::optional<milliseconds> take_fraction(std::string_view& text) {
 
 } // namespace
 
-std::string to_rfc3339(core::wall_time time) {
-    time = std::clamp<core::wall_time>(time, first_day, day_after_last - milliseconds{1});
+std::string to_rfc3339(wall_time time) {
+    time = std::clamp<wall_time>(time, first_day, day_after_last - milliseconds{1});
     const auto day = floor<days>(time);
     const year_month_day date{day};
     const hh_mm_ss clock{time - day};
@@ -70,7 +70,7 @@ std::string to_rfc3339(core::wall_time time) {
     return text.data();
 }
 
-std::optional<core::wall_time> from_rfc3339(std::string_view text) {
+std::optional<wall_time> from_rfc3339(std::string_view text) {
     std::array<unsigned, 6> numbers{};
     constexpr std::array<char, 5> separators{'-', '-', 'T', ':', ':'};
     for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -88,4 +88,4 @@ std::optional<core::wall_time> from_rfc3339(std::string_view text) {
     return sys_days{date} + hours{numbers[3]} + minutes{numbers[4]} + seconds{numbers[5]} + *fraction;
 }
 
-} // namespace belay::codec
+} // namespace belay::core

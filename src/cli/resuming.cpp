@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/resuming.hpp"
+
+#include "cli/past.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace belay::cli {
+
+core::expected<core::report> resume_transaction(const incus_site& incus, const std::filesystem::path& state,
+                                                const std::string& txn, ports::listener& listener, ports::inbox& inbox,
+                                                const ports::clock& clock) {
+    BELAY_TRY(const auto, store, journal::store::open(state, geteuid()));
+    BELAY_TRY(auto, resumed, store.resume_transaction(txn));
+    const auto* opened = resumed.records.empty() ? nullptr : std::get_if<core::opened>(&resumed.records.front().what);
+    if (opened == nullptr) {
+        return core::failure(core::reason::io_error,
+                             fmt::format("the journal of transaction {} does not say what it is about", txn));
+    }
+    workplace place(incus, state, opened->how.project, opened->how.instance, txn);
+    run::transaction transaction(place.world(*resumed.journal, listener, inbox, clock),
+                                 {txn, opened->how, {}, resumed.journal->files().log.string()});
+    return transaction.resume(resumed.records);
+}
+
+core::expected<core::report> see_to_the_end(const incus_site& incus, const std::filesystem::path& state,
+                                            const std::string& txn, ports::listener& listener, ports::inbox& inbox,
+                                            const ports::clock& clock) {
+    constexpr core::milliseconds pause{100};
+    for (;;) {
+        BELAY_TRY(const auto, known, load_known(state, txn));
+        if (known.state.end) {
+            return known.so_far;
+        }
+        if (!known.owned) {
+            auto ended = resume_transaction(incus, state, txn, listener, inbox, clock);
+            if (ended || ended.error().code != core::reason::locked) {
+                return ended;
+            }
+        }
+        if (const auto why = inbox.interruption()) {
+            return core::failure(core::reason::interrupted,
+                                 fmt::format("{}, while belay (pid {}) acts on the decision: `belay show {}` says what "
+                                             "came of it",
+                                             why->message, known.pid, txn));
+        }
+        inbox.wait(pause, inbox.interrupts());
+    }
+}
+
+} // namespace belay::cli

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where transactions take place: this host's Incus and belay's state directory, and what one transaction needs of them.
+#pragma once
+#include "checks/runner.hpp"
+#include "incus/instance.hpp"
+#include "journal/decision_file.hpp"
+#include "journal/locks.hpp"
+#include "journal/store.hpp"
+#include "run/transaction.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace belay::cli {
+
+/// One request that only reads.
+inline constexpr core::milliseconds request_limit{30'000};
+
+/// The Incus of this host.
+struct incus_site {
+    std::string program; ///< the incus client
+    std::string socket;
+};
+
+/// Error: no_daemon, when either is not there.
+core::expected<incus_site> find_incus();
+
+/// One instance as a transaction sees it. The journal is opened by whoever begins or resumes one.
+class workplace {
+public:
+    workplace(const incus_site& incus, const std::filesystem::path& state, const std::string& project,
+              const std::string& instance, const std::string& txn);
+
+    run::world world(ports::journal& journal, ports::listener& listener, ports::inbox& inbox,
+                     const ports::clock& clock) {
+        return {host, runner_, journal, locks_, decisions_, listener, inbox, clock};
+    }
+
+    incus::instance host;
+
+private:
+    checks::runner runner_;
+    journal::file_locks locks_;
+    journal::decision_file decisions_;
+};
+
+/// The journal of a new transaction, with an ID of its own.
+struct new_transaction {
+    std::string txn;
+    std::unique_ptr<journal::transaction_journal> journal;
+};
+
+/// Error: io_error.
+core::expected<new_transaction> begin_transaction(const std::filesystem::path& state, std::uint64_t log_limit,
+                                                  const ports::clock& clock);
+
+/// The report of a transaction that was refused before there was a journal to write to.
+core::report refusal(const core::plan& plan, const core::error& why, const ports::clock& clock);
+
+/// What the watchers of such a transaction see: that it is over.
+core::record only_event(const core::report& r, const ports::clock& clock);
+
+} // namespace belay::cli

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/undo.hpp"
+
+#include "cli/past.hpp"
+#include "cli/selection.hpp"
+#include "cli/surroundings.hpp"
+#include "core/drivers.hpp"
+#include "core/durations.hpp"
+#include "core/names.hpp"
+#include "core/text.hpp"
+#include "core/time_text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace belay::cli {
+
+namespace {
+
+/// The kept upgrades of the instance since a transaction, this one included, that nothing has taken back yet.
+core::expected<std::vector<std::string>> kept_since(const std::filesystem::path& state, const std::string& txn,
+                                                    const core::plan& how) {
+    std::vector<core::error> unreadable;
+    BELAY_TRY(const auto, all, load_history(state, unreadable));
+    std::vector<std::string> kept;
+    for (const auto& entry : all) {
+        const auto& r = entry.summary;
+        const bool same = r.instance == how.instance && r.project == how.project;
+        if (same && entry.how == report::ending::closed && r.how == core::outcome::committed &&
+            entry.superseded_by.empty() && r.transaction >= txn) {
+            kept.push_back(r.transaction);
+        }
+    }
+    return kept;
+}
+
+core::plan plan_of_undo(const rollback_options& options, core::plan before, const std::string& txn) {
+    core::plan plan;
+    plan.instance = std::move(before.instance);
+    plan.project = std::move(before.project);
+    plan.checks = std::move(before.checks);
+    plan.limit = before.limit;
+    plan.limit.confirm = core::milliseconds{0};
+    plan.limit.retry_for = options.retry_for.value_or(plan.limit.retry_for);
+    plan.limit.stop = options.stop.value_or(plan.limit.stop);
+    plan.limit.daemon_wait = options.daemon_wait.value_or(plan.limit.daemon_wait);
+    plan.undoes_kept = true;
+    plan.undoes = txn;
+    plan.restores = core::snapshot_name(txn);
+    return plan;
+}
+
+/// A driver that restores only its newest snapshot needs the newer ones out of the way, and those may only be belay's
+/// own, of upgrades that are taken back with this one.
+core::expected<void> make_way(undo& what, const std::string& driver) {
+    what.plan.takes_present = !core::restores_only_newest(driver);
+    if (what.plan.takes_present) {
+        return {};
+    }
+    std::vector<std::string> others;
+    for (const auto& name : what.snapshot.newer) {
+        const auto belongs = [&](const auto& txn) { return core::snapshot_name(txn) == name; };
+        if (std::ranges::any_of(what.superseded, belongs)) {
+            what.plan.discards.push_back(name);
+        } else {
+            others.push_back(name);
+        }
+    }
+    if (others.empty()) {
+        return {};
+    }
+    return core::failure(
+        core::reason::not_restorable,
+        fmt::format("the storage of instance {} ({}) restores only its newest snapshot, and newer than "
+                    "{} are: {}; delete them first (`incus snapshot delete`), if they are not needed",
+                    what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
+}
+
+core::expected<void> inspect(undo& what, incus::instance& host, const std::string& driver) {
+    BELAY_TRY(auto, snapshot, host.examine_snapshot(what.plan.restores, request_limit));
+    const auto holder = core::parse_lock(snapshot.lock);
+    if (!holder || holder->txn != what.plan.undoes) {
+        return core::failure(
+            core::reason::not_restorable,
+            fmt::format("snapshot {0} of instance {1} is not the one that transaction {2} took (its "
+                        "{3} does not say so): to restore it all the same, `incus snapshot restore {1} "
+                        "{0}`",
+                        what.plan.restores, what.plan.instance, what.plan.undoes, core::lock_key_name));
+    }
+    if (!snapshot.missing.empty()) {
+        return core::failure(core::reason::not_restorable,
+                             fmt::format("snapshot {} of instance {} needs what does not exist any more: {}",
+                                         what.plan.restores, what.plan.instance, fmt::join(snapshot.missing, ", ")));
+    }
+    what.snapshot = std::move(snapshot);
+    return make_way(what, driver);
+}
+
+core::error not_undoable(const known_transaction& known) {
+    return {core::reason::not_restorable,
+            fmt::format("transaction {} is {}: only an upgrade that was kept can be undone", known.txn,
+                        core::to_word(known.so_far.how)),
+            "", false};
+}
+
+} // namespace
+
+core::expected<undo> undo_of_kept(const rollback_options& options, const incus_site& incus,
+                                  const std::filesystem::path& state, const std::string& txn) {
+    BELAY_TRY(auto, known, load_known(state, txn));
+    if (known.so_far.how != core::outcome::committed || !known.state.facts) {
+        return std::unexpected(not_undoable(known));
+    }
+    undo what{plan_of_undo(options, known.state.how, txn), known.state.baseline, {}, {}, false};
+    BELAY_TRY(auto, kept, kept_since(state, txn, what.plan));
+    if (kept.empty() || kept.front() != txn) {
+        return core::failure(
+            core::reason::not_restorable,
+            fmt::format("the upgrade of transaction {} was already taken back: `belay show {}`", txn, txn));
+    }
+    if (kept.size() > 1 && !options.discard_newer) {
+        return core::failure(
+            core::reason::not_restorable,
+            fmt::format("transaction {} is not the newest upgrade of instance {} that was kept; newer: {}. Undo the "
+                        "newest first, or take them all back with --discard-newer",
+                        txn, what.plan.instance, fmt::join(kept.begin() + 1, kept.end(), ", ")));
+    }
+    what.superseded = std::move(kept);
+    incus::instance host(incus.socket, what.plan.project, what.plan.instance, incus.program);
+    BELAY_TRY(const auto, now, host.examine(request_limit));
+    if (now.facts.uuid != known.state.facts->uuid) {
+        return core::failure(core::reason::not_restorable,
+                             fmt::format("instance {} is another one than that of transaction {}, of the same name",
+                                         what.plan.instance, txn));
+    }
+    BELAY_TRY_VOID(inspect(what, host, now.facts.driver));
+    return what;
+}
+
+core::expected<std::string> transaction_of(const std::string& snapshot) {
+    constexpr std::string_view prefix = "belay-";
+    auto txn = snapshot.starts_with(prefix) ? snapshot.substr(prefix.size()) : std::string{};
+    if (!core::is_transaction_id(txn)) {
+        return core::failure(core::reason::usage,
+                             fmt::format("--snapshot: '{}' is no snapshot of belay: they are named "
+                                         "belay-TRANSACTION",
+                                         core::printable(snapshot)));
+    }
+    return txn;
+}
+
+core::expected<undo> undo_without_journal(const rollback_options& options, const incus_site& incus,
+                                          const std::filesystem::path& state, const std::string& project) {
+    BELAY_TRY(const auto, txn, transaction_of(*options.snapshot));
+    BELAY_TRY_VOID(core::check_instance_name(options.what));
+    BELAY_TRY(auto, checks, select_checks({}, checks::library(check_folders(), geteuid())));
+    core::plan before;
+    before.instance = options.what;
+    before.project = project;
+    before.checks = std::move(checks);
+    undo what{plan_of_undo(options, std::move(before), txn), {}, {}, {txn}, true};
+    what.plan.takes_over = true;
+    incus::instance host(incus.socket, project, options.what, incus.program);
+    BELAY_TRY(const auto, now, host.examine(request_limit));
+    const journal::file_locks locks(state, journal::read_identity("/"));
+    const auto holder = core::parse_lock(now.lock);
+    if (!holder || holder->txn != txn) {
+        return core::failure(
+            core::reason::not_restorable,
+            fmt::format("instance {0} is not locked by transaction {1}, so that belay does not know "
+                        "that {2} is the way back; to restore it all the same: `incus snapshot restore "
+                        "{0} {2}`",
+                        options.what, txn, *options.snapshot));
+    }
+    const auto opinion = core::judge_lock(now.lock, locks.self({}), options.what, core::journal_knowledge::unknown,
+                                          locks.alive(*holder), txn);
+    if (opinion.how == core::lock_state::held) {
+        return std::unexpected(opinion.why);
+    }
+    BELAY_TRY_VOID(inspect(what, host, now.facts.driver));
+    return what;
+}
+
+std::string description(const undo& what, const ports::clock& clock) {
+    const auto age = std::max(clock.wall() - what.snapshot.created, core::milliseconds{0});
+    const auto whole_seconds = std::chrono::floor<std::chrono::seconds>(age);
+    auto text = fmt::format("{} goes back to snapshot {}, taken at {}.\n", what.plan.instance, what.plan.restores,
+                            core::to_rfc3339(what.snapshot.created));
+    const auto line = [&](std::string_view name, const std::string& value) {
+        text += fmt::format("  {:<10}{}\n", name, core::printable(value));
+    };
+    line("lost", fmt::format("what was written in it since then ({})", core::format_duration(whole_seconds)));
+    for (const auto& change : what.snapshot.changes) {
+        line("goes back", change);
+    }
+    line(what.superseded.size() == 1 ? "upgrade" : "upgrades", fmt::format("{}", fmt::join(what.superseded, ", ")));
+    if (what.journal_is_gone) {
+        line("careful", "the journal is gone: whether the snapshot is whole cannot be known, and there is no baseline");
+    }
+    for (const auto& name : what.plan.discards) {
+        line("deleted", name);
+    }
+    line("way back", what.plan.takes_present
+                         ? "a snapshot of the present is taken first"
+                         : "none: this storage restores only its newest snapshot, so none can be taken");
+    return text;
+}
+
+} // namespace belay::cli

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/manual.hpp"
+
+#include "core/incus_commands.hpp"
+#include "core/text.hpp"
+
+#include <algorithm>
+#include <ranges>
+
+namespace belay::core {
+
+namespace {
+
+std::vector<std::string> restore_commands(const std::string& instance, const std::string& project,
+                                          const std::string& snapshot) {
+    const incus_commands incus(instance, project);
+    return {incus.line("stop --force"), incus.line("snapshot restore", snapshot), incus.unlock(), incus.line("start")};
+}
+
+/// `Failed to rename "A" to "A.incustmp": …`: the path A, or nothing.
+std::string path_before_leftover(const std::string& cause) {
+    constexpr std::string_view head = "Failed to rename \"";
+    const auto begin = cause.find(head);
+    if (begin == std::string::npos) {
+        return {};
+    }
+    const auto from = begin + head.size();
+    const auto end = cause.find('"', from);
+    const auto path = cause.substr(from, end == std::string::npos ? 0 : end - from);
+    return cause.find("\" to \"" + path + ".incustmp\"", from) == end ? path : std::string{};
+}
+
+bool reached(const report& r, std::string_view name) {
+    return std::ranges::find(r.phases, name, &phase::name) != r.phases.end();
+}
+
+} // namespace
+
+std::vector<std::string> mending_commands(const std::vector<error>& why) {
+    for (const auto& e : std::views::reverse(why)) { // the latest is what stands in the way now
+        const auto path = path_before_leftover(e.cause);
+        if (path.empty()) {
+            continue;
+        }
+        const auto leftover = shell_quote(path + ".incustmp");
+        if (e.cause.find("file exists") != std::string::npos) {
+            return {"btrfs subvolume delete " + leftover};
+        }
+        if (e.cause.find("no such file") != std::string::npos) {
+            return {"mv " + leftover + " " + shell_quote(path)};
+        }
+    }
+    return {};
+}
+
+std::vector<std::string> manual_commands(const state& s, const std::string& txn) {
+    const incus_commands incus(s.how.instance, s.how.project);
+    if (s.restored()) {
+        return {incus.unlock(), incus.line("start")};
+    }
+    auto commands = mending_commands(s.why);
+    auto rest = restore_commands(s.how.instance, s.how.project, restored_snapshot(s.how, txn));
+    const auto first = rest.begin() + (s.ok(act::stop) ? 1 : 0); // a second stop would be an error
+    std::move(first, rest.end(), std::back_inserter(commands));
+    return commands;
+}
+
+way_out end_by_hand(const report& so_far) {
+    const incus_commands incus(so_far.instance, so_far.project);
+    const std::string recover = "`belay recover` ends it. ";
+    if (reached(so_far, "commit")) {
+        return {recover + "The upgrade was decided to be kept; what is left is the lock. By hand:", {incus.unlock()}};
+    }
+    if (reached(so_far, "start")) {
+        return {recover + "The old state was restored and started. Look whether it runs; what is left is the lock. By "
+                          "hand:",
+                {incus.unlock()}};
+    }
+    if (reached(so_far, "upgrade")) {
+        return {recover + "The upgrade had begun. To bring the old state back by hand, in this order:",
+                restore_commands(so_far.instance, so_far.project, snapshot_name(so_far.transaction))};
+    }
+    if (!reached(so_far, "lock")) {
+        return {recover + "Nothing was changed.", {}};
+    }
+    way_out left{recover + "The upgrade had not begun. To clean up by hand, in this order:", {}};
+    if (reached(so_far, "pause")) {
+        left.commands.push_back(incus.line("resume"));
+    }
+    if (!so_far.snapshot.empty()) {
+        left.commands.push_back(incus.line("snapshot delete", so_far.snapshot));
+    }
+    left.commands.push_back(incus.unlock());
+    return left;
+}
+
+} // namespace belay::core

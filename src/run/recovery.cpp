@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Going on with a transaction that another process left: what the host says is taken in, then core::next goes on.
+#include "run/limits.hpp"
+#include "run/outcome.hpp"
+#include "run/transaction.hpp"
+
+#include <fmt/format.h>
+
+namespace belay::run {
+
+core::expected<core::report> transaction::resume(const std::vector<core::record>& past) {
+    for (const auto& r : past) {
+        chronicle_.see(r);
+        world_.listener.recall(r);
+        seq_ = r.seq;
+    }
+    request_.plan = state().how;
+    if (const auto& facts = state().facts) {
+        BELAY_TRY(auto, held, world_.locks.take(facts->server, plan().project, plan().instance, request_.txn));
+        held_ = std::move(held);
+    }
+    const auto self = world_.locks.self(request_.txn);
+    emit(core::resumed{self.pid, self.boot_id});
+    return drive();
+}
+
+void transaction::take(const core::observe&) {
+    auto seen = ask_host();
+    while (!seen && away(seen.error()) && await_daemon()) {
+        seen = ask_host();
+    }
+    emit(seen ? *std::move(seen) : core::observed{.settled = false, .why = seen.error()});
+}
+
+/// What is true on the host, when nothing of the dead process is under way any more.
+core::expected<core::observed> transaction::ask_host() {
+    BELAY_TRY_VOID(world_.host.settle(plan().limit.operation));
+    BELAY_TRY_VOID(examine());
+    const auto& facts = state().facts;
+    if (facts && facts->uuid != examined_.facts.uuid) {
+        return core::failure(core::reason::not_found,
+                             fmt::format("instance {} is another one than that of transaction {}: that one was deleted "
+                                         "or renamed, and belay leaves this one alone",
+                                         plan().instance, request_.txn));
+    }
+    core::observed seen{.settled = true};
+    seen.lock = core::owner_of(examined_.lock, request_.txn, world_.locks.self(request_.txn).machine_id);
+    // Without a lock somebody ended the transaction by hand; with a restore, if the generation is another one.
+    const bool moved_back = facts && !facts->generation.empty() && facts->generation != examined_.facts.generation;
+    seen.restored = examined_.restored == request_.txn ||
+                    (seen.lock == core::lock_owner::nobody && moved_back && state().tried(core::act::upgrade) &&
+                     state().decision != core::verdict::commit);
+    return seen;
+}
+
+} // namespace belay::run
