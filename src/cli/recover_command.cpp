@@ -157,14 +157,17 @@ private:
         }
     }
 
-    /// A stuck transaction whose lock somebody took off, without the restore that its commands begin with, is over:
-    /// whoever did that has the instance now.
+    /// A stuck transaction is over when its instance is gone, or when somebody took its lock off without the restore
+    /// that its commands begin with: whoever did that has the instance now.
     bool was_ended_by_hand(const known_transaction& known) {
         if (known.state.end != core::outcome::stuck || !known.state.ok(core::act::lock)) {
             return false;
         }
         workplace place(incus_, state_, known.state.how.project, known.state.how.instance, known.txn);
         const auto now = place.host.examine(request_limit);
+        if (!now && now.error().code == core::reason::not_found) {
+            return true; // the instance is gone
+        }
         if (!now || now->lock.starts_with(known.txn + " ") || now->restored == known.txn) {
             return false;
         }

@@ -28,6 +28,7 @@ core::expected<core::report> see_to_the_end(const incus_site& incus, const std::
                                             const std::string& txn, ports::listener& listener, ports::inbox& inbox,
                                             const ports::clock& clock) {
     constexpr core::milliseconds pause{100};
+    const auto give_up = clock.monotonic() + std::chrono::hours{1};
     for (;;) {
         BELAY_TRY(const auto, known, load_known(state, txn));
         if (known.state.end) {
@@ -44,6 +45,12 @@ core::expected<core::report> see_to_the_end(const incus_site& incus, const std::
                                  fmt::format("{}, while belay (pid {}) acts on the decision: `belay show {}` says what "
                                              "came of it",
                                              why->message, known.pid, txn));
+        }
+        if (clock.monotonic() >= give_up) {
+            return core::failure(core::reason::timeout,
+                                 fmt::format("belay (pid {}) has not acted on the decision within an hour: `belay show "
+                                             "{}`",
+                                             known.pid, txn));
         }
         inbox.wait(pause, inbox.interrupts());
     }

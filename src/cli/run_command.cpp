@@ -138,7 +138,7 @@ int run_command(const run_options& options) {
         return print_plans(options, *s);
     }
     const system_clock clock;
-    signal_inbox inbox;
+    signal_inbox inbox(options.common.format == output_format::text && !options.common.quiet);
     const auto found = find_incus();
     if (found) {
         s->incus = *found;

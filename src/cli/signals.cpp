@@ -69,7 +69,7 @@ void prepare_signals() {
     std::signal(SIGXFSZ, SIG_IGN);
 }
 
-signal_inbox::signal_inbox() {
+signal_inbox::signal_inbox(bool keys) : may_have_keys_(keys && isatty(STDIN_FILENO) != 0) {
     const auto set = undo_signals();
     signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -171,7 +171,7 @@ bool signal_inbox::take_key() {
 
 /// Returns when the terminal is as asked for: it is left as it was found.
 void signal_inbox::listen(bool on) {
-    if (on && isatty(STDIN_FILENO) == 0) {
+    if (!may_have_keys_) {
         return;
     }
     std::unique_lock guard(mutex_);

@@ -17,8 +17,9 @@ void prepare_signals();
 
 class signal_inbox : public ports::inbox {
 public:
-    /// Begins to wait for signals; prepare_signals() was called before.
-    signal_inbox();
+    /// Begins to wait for signals; prepare_signals() was called before. `keys`: whether a person at the terminal may
+    /// answer when a confirmation is waited for.
+    explicit signal_inbox(bool keys = false);
     signal_inbox(const signal_inbox&) = delete;
     signal_inbox& operator=(const signal_inbox&) = delete;
     ~signal_inbox() override;
@@ -42,6 +43,7 @@ private:
     std::condition_variable keys_changed_;
     std::optional<core::error> why_;
     std::optional<core::verdict> answer_;
+    bool may_have_keys_;
     bool wants_keys_{false};
     bool reads_keys_{false};
     bool ends_{false};

@@ -55,6 +55,13 @@ std::vector<std::string> mending_commands(const std::vector<error>& why) {
 
 std::vector<std::string> manual_commands(const state& s, const std::string& txn) {
     const incus_commands incus(s.how.instance, s.how.project);
+    const auto because = [&](reason code) { return std::ranges::find(s.why, code, &error::code) != s.why.end(); };
+    if (because(reason::not_found)) {
+        return {}; // there is no instance
+    }
+    if (because(reason::not_restorable)) {
+        return {incus.unlock()}; // there is no snapshot, and the instance was left as it is
+    }
     if (s.restored()) {
         return {incus.unlock(), incus.line("start")};
     }

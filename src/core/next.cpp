@@ -67,7 +67,7 @@ path undo_path(const state& s) {
     path acts;
     acts.add(act::evidence, s.how.saves_evidence);
     acts.add_each(act::discard, s.how.discards, [](const auto&) { return true; });
-    acts.add(act::stop);
+    acts.add(act::stop, !s.restored());
     acts.add_each(act::restore, s.how.targets, [](const auto&) { return true; });
     acts.add(act::start);
     acts.add(act::reverify);
@@ -115,6 +115,11 @@ path path_of(const state& s) {
 /// Without these the instance is not in a known state: when one fails for good, the transaction is stuck.
 bool indispensable(act what) {
     return what == act::stop || what == act::restore || what == act::start || what == act::unpause;
+}
+
+/// What is still there when one of these has failed must go some day.
+bool leaves_something(act what) {
+    return what == act::unlock || what == act::discard || what == act::keep || what == act::schedule_on;
 }
 
 /// A failure before the verdict: undone when the upgrade, or what would have led to it, can have touched the instance
@@ -178,6 +183,7 @@ step next(const state& s) {
     if (was_taken_away(s)) {
         return close{s.restored() ? outcome_of(s) : outcome::stuck};
     }
+    bool leftover = false;
     for (const auto& what : path_of(s)) {
         const auto found = s.done.find(what);
         const auto known = found == s.done.end() ? progress{} : found->second;
@@ -191,11 +197,12 @@ step next(const state& s) {
         if (indispensable(what.what)) {
             return close{outcome::stuck};
         }
+        leftover = leftover || leaves_something(what.what);
     }
     if (!s.decision) {
         return decide{verdict_on_success(s)};
     }
-    return close{outcome_of(s)};
+    return leftover ? step{leave{outcome_of(s)}} : step{close{outcome_of(s)}};
 }
 
 std::string_view phase_name(act what, std::optional<verdict> decision) {

@@ -33,12 +33,20 @@ struct close {
     bool operator==(const close&) const = default;
 };
 
+/// End this process's part: the outcome is certain, but something is left behind (a lock, a snapshot) that could not be
+/// taken away now. The journal stays open, so that a recovery does it.
+struct leave {
+    outcome how{};
+
+    bool operator==(const leave&) const = default;
+};
+
 /// The transaction has ended.
 struct nothing {
     bool operator==(const nothing&) const = default;
 };
 
-using step = std::variant<perform, decide, observe, close, nothing>;
+using step = std::variant<perform, decide, observe, close, leave, nothing>;
 
 /// The first thing that is still to be done. Normal run, refusal, rollback and recovery are this one function.
 step next(const state& s);

@@ -47,9 +47,9 @@ core::expected<core::observed> transaction::ask_host() {
     seen.lock = core::owner_of(examined_.lock, request_.txn, world_.locks.self(request_.txn).machine_id);
     // Without a lock somebody ended the transaction by hand; with a restore, if the generation is another one.
     const bool moved_back = facts && !facts->generation.empty() && facts->generation != examined_.facts.generation;
-    seen.restored = examined_.restored == request_.txn ||
-                    (seen.lock == core::lock_owner::nobody && moved_back && state().tried(core::act::upgrade) &&
-                     state().decision != core::verdict::commit);
+    const bool undoes = state().decision ? state().decision == core::verdict::undo : state().tried(core::act::upgrade);
+    seen.restored =
+        examined_.restored == request_.txn || (seen.lock == core::lock_owner::nobody && moved_back && undoes);
     return seen;
 }
 

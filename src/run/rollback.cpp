@@ -53,6 +53,9 @@ core::expected<void> transaction::write_keys(const wanted_keys& wanted) {
 core::finished transaction::start() {
     const auto keys = [&](const ports::examined& now) {
         ports::config_keys wanted;
+        if (now.facts.running) {
+            return wanted; // it was started before, by this process or one that died
+        }
         if (now.lock != own_lock()) {
             wanted[std::string(core::lock_key_name)] = own_lock();
         }
@@ -65,6 +68,9 @@ core::finished transaction::start() {
         // Better started without its keys than not at all, if something else changes them all the time.
         if (auto written = write_keys(keys); !written && written.error().code != core::reason::locked) {
             return written;
+        }
+        if (examined_.facts.running) {
+            return {};
         }
         return world_.host.start(plan().limit.operation);
     };
@@ -79,7 +85,8 @@ core::finished transaction::discard(const std::string& target) {
                       world_.host.discard(own ? target : "root", name, plan().limit.operation));
     if (f.how == core::result::failed) {
         emit(core::warned{
-            fmt::format("snapshot {1} of instance {0} could not be deleted ({2}): `incus snapshot delete {0} {1}`",
+            fmt::format("snapshot {1} of instance {0} could not be deleted ({2}): `belay recover` tries again, or "
+                        "`incus snapshot delete {0} {1}`",
                         plan().instance, name, core::describe(f.why))});
     }
     return f;
@@ -102,8 +109,9 @@ core::finished transaction::unlock() {
     };
     auto f = repeated({core::act::unlock, {}}, write_keys(keys));
     if (f.how == core::result::failed) {
-        emit(core::warned{fmt::format("the lock of instance {} could not be taken off ({}); the next belay replaces it",
-                                      plan().instance, core::describe(f.why))});
+        emit(
+            core::warned{fmt::format("the lock of instance {} could not be taken off ({}): `belay recover` tries again",
+                                     plan().instance, core::describe(f.why))});
     }
     return f;
 }

@@ -37,7 +37,7 @@ core::report transaction::run() {
 }
 
 core::report transaction::drive() {
-    while (!state().end) {
+    while (!state().end && !left_) {
         notice_interruption();
         const auto step = core::next(state());
         std::visit([this](const auto& what) { take(what); }, step);
@@ -88,12 +88,19 @@ void transaction::take(const core::close& what) {
     emit(core::closed{report_});
 }
 
+/// Shown as the end that it is for this process, and not journalled: a recovery finds the transaction open.
+void transaction::take(const core::leave& what) {
+    left_ = true;
+    report_ = chronicle_.summary(what.how);
+    show(core::closed{report_});
+}
+
 core::record transaction::recorded(core::event what) {
     return {core::record::version, ++seq_,          world_.clock.wall(), world_.clock.boottime(),
             request_.txn,          plan().instance, std::move(what)};
 }
 
-/// Shows a transient event.
+/// Shows an event that is not journalled.
 void transaction::show(core::event what) {
     world_.listener.on(recorded(std::move(what)));
 }

@@ -64,6 +64,7 @@ private:
     void take(const core::decide& what);
     void take(const core::observe& what);
     void take(const core::close& what);
+    void take(const core::leave& what);
 
     void take(const core::nothing&) {}
 
@@ -143,6 +144,7 @@ private:
     std::uint64_t seq_{0};
     bool interruption_noticed_{false};
     bool record_lost_{false};
+    bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
     std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
     std::string daemon_;                  ///< the process that the daemon was when it was last known
