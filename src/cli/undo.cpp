@@ -77,7 +77,7 @@ core::expected<void> make_way(undo& what, const std::string& driver) {
                     what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
 }
 
-core::expected<void> inspect(undo& what, incus::instance& host, const std::string& driver) {
+core::expected<void> inspect(undo& what, incus::instance& host, const core::instance_facts& now) {
     BELAY_TRY(auto, snapshot, host.examine_snapshot(what.plan.restores, request_limit));
     const auto holder = core::parse_lock(snapshot.lock);
     if (!holder || holder->txn != what.plan.undoes) {
@@ -94,7 +94,12 @@ core::expected<void> inspect(undo& what, incus::instance& host, const std::strin
                                          what.plan.restores, what.plan.instance, fmt::join(snapshot.missing, ", ")));
     }
     what.snapshot = std::move(snapshot);
-    return make_way(what, driver);
+    for (const auto& disk : now.disks) {
+        if (!disk.covered && !disk.read_only) {
+            what.uncovered.push_back(disk);
+        }
+    }
+    return make_way(what, now.driver);
 }
 
 core::error not_undoable(const known_transaction& known) {
@@ -112,7 +117,7 @@ core::expected<undo> undo_of_kept(const rollback_options& options, const incus_s
     if (known.so_far.how != core::outcome::committed || !known.state.facts) {
         return std::unexpected(not_undoable(known));
     }
-    undo what{plan_of_undo(options, known.state.how, txn), known.state.baseline, {}, {}, false};
+    undo what{.plan = plan_of_undo(options, known.state.how, txn), .baseline = known.state.baseline};
     BELAY_TRY(auto, kept, kept_since(state, txn, what.plan));
     if (kept.empty() || kept.front() != txn) {
         return core::failure(
@@ -134,7 +139,7 @@ core::expected<undo> undo_of_kept(const rollback_options& options, const incus_s
                              fmt::format("instance {} is another one than that of transaction {}, of the same name",
                                          what.plan.instance, txn));
     }
-    BELAY_TRY_VOID(inspect(what, host, now.facts.driver));
+    BELAY_TRY_VOID(inspect(what, host, now.facts));
     return what;
 }
 
@@ -159,7 +164,7 @@ core::expected<undo> undo_without_journal(const rollback_options& options, const
     before.instance = options.what;
     before.project = project;
     before.checks = std::move(checks);
-    undo what{plan_of_undo(options, std::move(before), txn), {}, {}, {txn}, true};
+    undo what{.plan = plan_of_undo(options, std::move(before), txn), .superseded = {txn}, .journal_is_gone = true};
     what.plan.takes_over = true;
     incus::instance host(incus.socket, project, options.what, incus.program);
     BELAY_TRY(const auto, now, host.examine(request_limit));
@@ -178,7 +183,7 @@ core::expected<undo> undo_without_journal(const rollback_options& options, const
     if (opinion.how == core::lock_state::held) {
         return std::unexpected(opinion.why);
     }
-    BELAY_TRY_VOID(inspect(what, host, now.facts.driver));
+    BELAY_TRY_VOID(inspect(what, host, now.facts));
     return what;
 }
 
@@ -193,6 +198,10 @@ std::string description(const undo& what, const ports::clock& clock) {
     line("lost", fmt::format("what was written in it since then ({})", core::format_duration(whole_seconds)));
     for (const auto& change : what.snapshot.changes) {
         line("goes back", change);
+    }
+    for (const auto& disk : what.uncovered) {
+        line("stays", fmt::format("{} ({}): the snapshot does not hold it", disk.path.empty() ? disk.device : disk.path,
+                                  disk.source));
     }
     line(what.superseded.size() == 1 ? "upgrade" : "upgrades", fmt::format("{}", fmt::join(what.superseded, ", ")));
     if (what.journal_is_gone) {

@@ -13,9 +13,10 @@ namespace belay::cli {
 /// An undo that could be done.
 struct undo {
     core::plan plan;
-    std::vector<core::reading> baseline; ///< of the upgrade; empty when its journal is gone
-    ports::snapshot_facts snapshot;
-    std::vector<std::string> superseded; ///< the kept upgrades that are taken back, oldest first
+    std::vector<core::reading> baseline{}; ///< of the upgrade; empty when its journal is gone
+    ports::snapshot_facts snapshot{};
+    std::vector<core::disk> uncovered{};   ///< writable disks that the snapshot does not hold
+    std::vector<std::string> superseded{}; ///< the kept upgrades that are taken back, oldest first
     bool journal_is_gone{false};
 };
 

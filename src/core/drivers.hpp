@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of the storage drivers of Incus beyond what their API says.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -10,12 +11,14 @@ namespace belay::core {
 /// so, linstor, truenas and lvmcluster behave so).
 constexpr bool restores_only_newest(std::string_view driver) {
     constexpr std::array<std::string_view, 4> such{"zfs", "linstor", "truenas", "lvmcluster"};
-    for (const auto name : such) {
-        if (driver == name) {
-            return true;
-        }
-    }
-    return false;
+    return std::ranges::find(such, driver) != such.end();
+}
+
+/// Whether a driver makes and restores snapshots without copying files, so that no copying program of a daemon that
+/// died can be left behind.
+constexpr bool never_copies(std::string_view driver) {
+    constexpr std::array<std::string_view, 5> such{"btrfs", "zfs", "ceph", "linstor", "truenas"};
+    return std::ranges::find(such, driver) != such.end();
 }
 
 } // namespace belay::core

@@ -3,6 +3,7 @@
 // programs in exec.cpp.
 #include "incus/instance.hpp"
 
+#include "core/drivers.hpp"
 #include "core/lock_rule.hpp"
 #include "core/text.hpp"
 #include "incus/bodies.hpp"
@@ -194,6 +195,9 @@ core::expected<void> instance::calm(const deadline& until) {
 /// the instance before they have ended.
 core::expected<void> instance::await_copies(const deadline& until) {
     constexpr milliseconds pause{50};
+    if (const auto driver = drivers_.find(pool_); driver != drivers_.end() && core::never_copies(driver->second)) {
+        copies_may_run_ = false;
+    }
     if (!copies_may_run_) {
         return {};
     }
