@@ -54,6 +54,9 @@ lock_opinion opinion_on_own_host(const lock_holder& holder, const std::string& i
         return held("instance " + instance + " is locked by transaction " + holder.txn +
                     ", which got stuck: `belay recover` tries again to end it, and `belay show " + holder.txn +
                     "` prints the commands that end it by hand");
+    case journal_knowledge::running:
+        return held("instance " + instance + " is in transaction " + holder.txn + " of another belay (pid " + pid +
+                    "): wait for it, or look with `belay show " + holder.txn + "`");
     case journal_knowledge::waiting:
         return held("instance " + instance + " is locked by transaction " + holder.txn +
                     ", which waits for a confirmation: `belay confirm " + holder.txn +

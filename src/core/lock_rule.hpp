@@ -34,7 +34,8 @@ std::optional<lock_holder> parse_lock(std::string_view text);
 /// What this host's journal knows of the transaction that a key names.
 enum class journal_knowledge {
     unknown,        ///< no such transaction in this state directory
-    open,           ///< begun, not ended
+    open,           ///< begun, not ended, and no process works on it
+    running,        ///< a process of this host works on it
     waiting,        ///< not ended, and waits for a confirmation
     closed,         ///< ended: a restore or a copy brought the key back
     stuck,          ///< ended without a known state: the lock stays on purpose

@@ -210,7 +210,10 @@ core::journal_knowledge file_locks::knowledge(const std::string& txn, const std:
         return other_instance;
     }
     if (!known.end) {
-        return known.waits_for_confirmation() ? waiting : open;
+        if (known.waits_for_confirmation()) {
+            return waiting;
+        }
+        return is_locked(where.journal) ? running : open;
     }
     return *known.end == core::outcome::stuck ? stuck : closed;
 }

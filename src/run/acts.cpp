@@ -47,6 +47,12 @@ core::finished transaction::preflight() {
     if (auto done = examine(); !done) {
         return failed(done.error());
     }
+    // First of all: what another transaction left half-done must not be started, mended or upgraded.
+    if (auto opinion = opinion_on_lock(); opinion.how == core::lock_state::held) {
+        auto f = failed(std::move(opinion.why));
+        f.facts = examined_.facts;
+        return f;
+    }
     if (auto allowed = check_facts(examined_.facts, plan()); !allowed) {
         auto f = failed(allowed.error());
         f.facts = examined_.facts;
@@ -74,15 +80,19 @@ std::string transaction::own_lock() const {
     return core::to_text(world_.locks.self(request_.txn));
 }
 
-/// One try at the key: true when it is ours now, false when the configuration had changed and was read again.
-core::expected<bool> transaction::swap_lock() {
+/// What the key on the instance, as it was read last, means for this transaction.
+core::lock_opinion transaction::opinion_on_lock() const {
     const auto self = world_.locks.self(request_.txn);
     const auto holder = core::parse_lock(examined_.lock);
     const auto known =
         holder ? world_.locks.knowledge(holder->txn, examined_.facts.uuid) : core::journal_knowledge::unknown;
-    const auto opinion =
-        core::judge_lock(examined_.lock, self, plan().instance, known, holder && world_.locks.alive(*holder),
-                         plan().takes_over ? plan().undoes : std::string{});
+    return core::judge_lock(examined_.lock, self, plan().instance, known, holder && world_.locks.alive(*holder),
+                            plan().takes_over ? plan().undoes : std::string{});
+}
+
+/// One try at the key: true when it is ours now, false when the configuration had changed and was read again.
+core::expected<bool> transaction::swap_lock() {
+    const auto opinion = opinion_on_lock();
     switch (opinion.how) {
     case core::lock_state::ours:
         return true;
@@ -93,8 +103,7 @@ core::expected<bool> transaction::swap_lock() {
         break;
     }
     BELAY_TRY(auto, swap,
-              world_.host.change_keys({{std::string(core::lock_key_name), core::to_text(self)}}, examined_.etag,
-                                      request_limit));
+              world_.host.change_keys({{std::string(core::lock_key_name), own_lock()}}, examined_.etag, request_limit));
     if (swap == ports::swapped::done) {
         if (opinion.how == core::lock_state::stale) {
             emit(core::warned{opinion.warning});

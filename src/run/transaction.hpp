@@ -86,6 +86,7 @@ private:
     core::expected<bool> went_down(int exit_code);
     core::expected<bool> restart_needed();
     core::expected<void> examine();
+    core::lock_opinion opinion_on_lock() const;
     core::expected<bool> swap_lock();
     core::expected<void> clear_half_made(const std::string& target);
     std::string own_lock() const;
