@@ -173,6 +173,14 @@ class Refused(Web):
             out, _ = run.communicate(timeout=60)
             report = json.loads(out)
             self.assertEqual((run.returncode, report["reason"]), (1, "io-error"), report["message"])
+            # The snapshot is deleted only when the outcome is on disk: by a recovery that can write again.
+            self.assertEqual(self.snapshots(name), [f"belay-{report['transaction']}"])
+            started = live.incus("query", f"/1.0/instances/{name}").stdout
+            live.belay("recover", "--state-dir", state, check=True)
+            self.assertEqual(json.loads(live.incus("query", f"/1.0/instances/{name}").stdout)["last_used_at"],
+                             json.loads(started)["last_used_at"], "what was restored and started is not touched again")
+            history = json.loads(live.belay("history", "--format", "json", "--state-dir", state, check=True).stdout)
+            self.assertEqual([entry["outcome"] for entry in history], ["rolled-back"])
         self.wait_for_web(name)
         self.assertEqual(self.page(name), "version 1\n")
         self.assert_clean(name)
