@@ -212,7 +212,7 @@ void add_policy(CLI::App* app, run_options& into) {
 }
 
 void add_target(CLI::App* app, std::optional<std::string>& project, std::string& what) {
-    app->add_option("what", what, "A transaction, or an instance")->type_name("TXN|INSTANCE")->required();
+    app->add_option("transaction", what, "A transaction, or an instance")->type_name("TXN|INSTANCE")->required();
     app->add_option("--project", project, "The project of the instance (default: as the incus program has it)")
         ->type_name("PROJECT");
 }
