@@ -83,14 +83,18 @@ way_out end_by_hand(const report& so_far) {
                           "hand:",
                 {incus.unlock()}};
     }
-    if (reached(so_far, "upgrade")) {
-        return {recover + "The upgrade had begun. To bring the old state back by hand, in this order:",
-                restore_commands(so_far.instance, so_far.project, snapshot_name(so_far.transaction))};
+    const bool undo = !so_far.undoes.empty(); // of a kept upgrade: there is no upgrade in it
+    if (reached(so_far, "upgrade") || reached(so_far, "stop")) {
+        return {recover + (undo ? "The undo had begun. To finish it by hand, in this order:"
+                                : "The upgrade had begun. To bring the old state back by hand, in this order:"),
+                restore_commands(so_far.instance, so_far.project,
+                                 snapshot_name(undo ? so_far.undoes : so_far.transaction))};
     }
     if (!reached(so_far, "lock")) {
         return {recover + "Nothing was changed.", {}};
     }
-    way_out left{recover + "The upgrade had not begun. To clean up by hand, in this order:", {}};
+    way_out left{recover + (undo ? "The undo" : "The upgrade") + " had not begun. To clean up by hand, in this order:",
+                 {}};
     if (reached(so_far, "pause")) {
         left.commands.push_back(incus.line("resume"));
     }

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people are told to do by hand, what a restore would change, and what is known of storage drivers.
+#include "core/differences.hpp"
+#include "core/drivers.hpp"
+#include "core/manual.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace belay::core;
+using commands = std::vector<std::string>;
+
+namespace {
+
+const std::string txn = "20261123t224000z-3f9c";
+const std::string pool = "/var/lib/incus/storage-pools/p";
+
+/// A restore that failed with the daemon's words.
+error failed(const std::string& cause) {
+    return {reason::restore_failed, "snapshot belay-x of instance web1 could not be restored", cause};
+}
+
+/// As Incus 6.0 says it (driver btrfs, RestoreVolume).
+error leftover_in_the_way(const std::string& path) {
+    return failed("Failed to rename \"" + path + "\" to \"" + path + ".incustmp\": rename " + path + " " + path +
+                  ".incustmp: file exists");
+}
+
+error only_the_leftover(const std::string& path) {
+    return failed("Failed to rename \"" + path + "\" to \"" + path + ".incustmp\": rename " + path + " " + path +
+                  ".incustmp: no such file or directory");
+}
+
+state of_instance(const std::string& project = "default") {
+    plan how;
+    how.instance = "web1";
+    how.project = project;
+    return apply({}, opened{how});
+}
+
+void done(state& s, act what, const std::string& target = {}) {
+    fold(s, started{{what, target}});
+    fold(s, finished{.what = {what, target}});
+}
+
+report so_far(std::initializer_list<const char*> phases) {
+    report r;
+    r.transaction = txn;
+    r.instance = "web1";
+    r.project = "lab 1";
+    for (const auto* name : phases) {
+        r.phases.push_back({name, "", {}, 0, true, ""});
+    }
+    return r;
+}
+
+} // namespace
+
+TEST_CASE("a subvolume that a cut restore left beside the instance is deleted") {
+    CHECK(mending_commands({leftover_in_the_way(pool + "/containers/web1")}) ==
+          commands{"btrfs subvolume delete /var/lib/incus/storage-pools/p/containers/web1.incustmp"});
+    CHECK(mending_commands({leftover_in_the_way(pool + "/containers/pp_p1")}) ==
+          commands{"btrfs subvolume delete /var/lib/incus/storage-pools/p/containers/pp_p1.incustmp"});
+}
+
+TEST_CASE("a subvolume that is all that a cut restore left is moved back") {
+    CHECK(mending_commands({only_the_leftover(pool + "/containers/pp_p1")}) ==
+          commands{"mv /var/lib/incus/storage-pools/p/containers/pp_p1.incustmp "
+                   "/var/lib/incus/storage-pools/p/containers/pp_p1"});
+}
+
+TEST_CASE("an odd path is quoted for the shell") {
+    CHECK(mending_commands({leftover_in_the_way("/srv/my pool/it's; rm -rf x/web1")}) ==
+          commands{"btrfs subvolume delete '/srv/my pool/it'\\''s; rm -rf x/web1.incustmp'"});
+    CHECK(mending_commands({only_the_leftover("/srv/$(x)/web1")}) ==
+          commands{"mv '/srv/$(x)/web1.incustmp' '/srv/$(x)/web1'"});
+}
+
+TEST_CASE("the latest error counts that can be mended") {
+    const auto first = leftover_in_the_way(pool + "/containers/web1");
+    const auto later = only_the_leftover(pool + "/containers/web1");
+    CHECK(mending_commands({first, later}).front().starts_with("mv "));
+    CHECK(mending_commands({later, first}).front().starts_with("btrfs subvolume delete "));
+    CHECK(mending_commands({first, failed("dataset is busy")}).front().starts_with("btrfs subvolume delete "));
+}
+
+TEST_CASE("an error that says nothing of a leftover cannot be mended") {
+    const auto path = pool + "/containers/web1";
+    for (const auto& cause : std::vector<std::string>{
+             "",
+             "dataset is busy",
+             "Failed to rename \"" + path,
+             "Failed to rename \"" + path + "\"",
+             "Failed to rename \"" + path + "\" to \"/elsewhere.incustmp\": file exists",
+             "Failed to rename \"" + path + "\" to \"" + path + ".incustmp\": permission denied",
+             "Failed to rename \"\" to \".incustmp\": file exists",
+         }) {
+        INFO(cause);
+        CHECK(mending_commands({failed(cause)}).empty());
+    }
+    CHECK(mending_commands({}).empty());
+}
+
+TEST_CASE("a stuck transaction is ended by hand from where it got stuck") {
+    auto s = of_instance("lab 1");
+    fold(s, decided{verdict::undo});
+    const commands restore{"incus snapshot restore web1 belay-" + txn + " --project 'lab 1'",
+                           "incus config unset web1 user.belay.transaction --project 'lab 1'",
+                           "incus start web1 --project 'lab 1'"};
+    SECTION("the stop failed") {
+        auto all = restore;
+        all.insert(all.begin(), "incus stop --force web1 --project 'lab 1'");
+        CHECK(manual_commands(s, txn) == all);
+    }
+    SECTION("the stop succeeded, and a second one would be an error") {
+        done(s, act::stop);
+        CHECK(manual_commands(s, txn) == restore);
+    }
+    SECTION("the restore failed for a leftover, which is mended first") {
+        done(s, act::stop);
+        s.why.push_back(leftover_in_the_way(pool + "/containers/lab 1_web1"));
+        auto all = restore;
+        all.insert(all.begin(),
+                   "btrfs subvolume delete '/var/lib/incus/storage-pools/p/containers/lab 1_web1.incustmp'");
+        CHECK(manual_commands(s, txn) == all);
+    }
+    SECTION("it was restored, and only the lock and the start are left") {
+        done(s, act::stop);
+        s.why.push_back(leftover_in_the_way(pool + "/containers/web1"));
+        done(s, act::restore, "root");
+        CHECK(manual_commands(s, txn) == commands{restore[1], restore[2]});
+    }
+    SECTION("the snapshot is gone, and only the lock is left") {
+        s.why.push_back({reason::not_restorable, "somebody deleted it"});
+        CHECK(manual_commands(s, txn) == commands{restore[1]});
+    }
+    SECTION("the instance is gone, and nothing is left") {
+        s.why.push_back({reason::not_found, "there is another one of that name"});
+        CHECK(manual_commands(s, txn).empty());
+    }
+    SECTION("an undo restores the snapshot of the upgrade, not its own") {
+        done(s, act::stop);
+        s.how.restores = "belay-20250101t000000z-0001";
+        CHECK(manual_commands(s, txn).front() ==
+              "incus snapshot restore web1 belay-20250101t000000z-0001 --project 'lab 1'");
+    }
+}
+
+TEST_CASE("an interrupted transaction is ended by hand from how far it came") {
+    const auto unlock = "incus config unset web1 user.belay.transaction --project 'lab 1'";
+    SECTION("nothing was changed") {
+        const auto out = end_by_hand(so_far({"preflight"}));
+        CHECK(out.sentence == "`belay recover` ends it. Nothing was changed.");
+        CHECK(out.commands.empty());
+        CHECK(end_by_hand(so_far({})).commands.empty());
+    }
+    SECTION("before the upgrade") {
+        auto r = so_far({"preflight", "lock", "baseline"});
+        CHECK(end_by_hand(r).commands == commands{unlock});
+        r = so_far({"preflight", "lock", "baseline", "pause", "snapshot"});
+        r.snapshot = "belay-" + txn;
+        const auto out = end_by_hand(r);
+        CHECK(out.sentence ==
+              "`belay recover` ends it. The upgrade had not begun. To clean up by hand, in this order:");
+        CHECK(out.commands == commands{"incus resume web1 --project 'lab 1'",
+                                       "incus snapshot delete web1 belay-" + txn + " --project 'lab 1'", unlock});
+    }
+    SECTION("from the upgrade on") {
+        for (const auto& r :
+             {so_far({"lock", "snapshot", "upgrade"}), so_far({"lock", "snapshot", "upgrade", "stop", "restore"})}) {
+            const auto out = end_by_hand(r);
+            CHECK(out.sentence == "`belay recover` ends it. The upgrade had begun. To bring the old state back by "
+                                  "hand, in this order:");
+            CHECK(out.commands == commands{"incus stop --force web1 --project 'lab 1'",
+                                           "incus snapshot restore web1 belay-" + txn + " --project 'lab 1'", unlock,
+                                           "incus start web1 --project 'lab 1'"});
+        }
+    }
+    SECTION("restored and started") {
+        const auto out = end_by_hand(so_far({"lock", "snapshot", "upgrade", "stop", "restore", "start"}));
+        CHECK(out.sentence.find("Look whether it runs") != std::string::npos);
+        CHECK(out.commands == commands{unlock});
+    }
+    SECTION("decided to be kept") {
+        CHECK(end_by_hand(so_far({"lock", "snapshot", "upgrade", "verify", "commit"})).commands == commands{unlock});
+    }
+}
+
+TEST_CASE("an interrupted undo of a kept upgrade is ended by hand with the snapshot of that upgrade") {
+    const auto unlock = "incus config unset web1 user.belay.transaction --project 'lab 1'";
+    const std::string before = "20250101t000000z-0001";
+    SECTION("before it began: the snapshot of the present goes, the instance stays as it is") {
+        auto r = so_far({"preflight", "lock", "snapshot"});
+        r.undoes = before;
+        r.snapshot = "belay-" + txn;
+        const auto out = end_by_hand(r);
+        CHECK(out.sentence == "`belay recover` ends it. The undo had not begun. To clean up by hand, in this order:");
+        CHECK(out.commands == commands{"incus snapshot delete web1 belay-" + txn + " --project 'lab 1'", unlock});
+    }
+    SECTION("once it began: it is finished, and the snapshot of the present is the way back") {
+        for (auto r : {so_far({"preflight", "lock", "snapshot", "stop"}),
+                       so_far({"preflight", "lock", "snapshot", "discard", "stop", "restore"})}) {
+            r.undoes = before;
+            r.snapshot = "belay-" + txn;
+            const auto out = end_by_hand(r);
+            CHECK(out.sentence == "`belay recover` ends it. The undo had begun. To finish it by hand, in this order:");
+            CHECK(out.commands == commands{"incus stop --force web1 --project 'lab 1'",
+                                           "incus snapshot restore web1 belay-" + before + " --project 'lab 1'", unlock,
+                                           "incus start web1 --project 'lab 1'"});
+        }
+    }
+}
+
+TEST_CASE("what a restore would change is told key by key, without what programs keep for themselves") {
+    using devices = std::map<std::string, settings>;
+    CHECK(differences({{"limits.memory", "2GiB"},
+                       {"limits.cpu", "2"},
+                       {"user.note", "new"},
+                       {"volatile.uuid.generation", "g-2"},
+                       {"user.belay.transaction", "t m b 1"}},
+                      {{"limits.memory", "1GiB"}, {"limits.cpu", "2"}, {"boot.autostart", "true"}}, {}, {}) ==
+          std::vector<std::string>{"config boot.autostart: (unset) -> true", "config limits.memory: 2GiB -> 1GiB",
+                                   "config user.note: new -> (unset)"});
+    CHECK(differences({}, {}, devices{{"eth1", {{"type", "nic"}}}, {"root", {{"size", "5GiB"}, {"path", "/"}}}},
+                      devices{{"data", {{"type", "disk"}}}, {"root", {{"size", ""}, {"path", "/"}, {"pool", "p"}}}}) ==
+          std::vector<std::string>{"device data: comes back", "device eth1: goes away",
+                                   "device root pool: (unset) -> p", "device root size: 5GiB -> (unset)"});
+    CHECK(differences({{"a", ""}}, {}, {}, {}).empty()); // empty is unset
+    CHECK(differences({{"a", "1"}}, {{"a", "1"}}, devices{{"d", {{"k", "v"}}}}, devices{{"d", {{"k", "v"}}}}).empty());
+}
+
+TEST_CASE("what is known of the storage drivers") {
+    for (const auto* newest : {"zfs", "linstor", "truenas", "lvmcluster"}) {
+        CHECK(restores_only_newest(newest));
+    }
+    for (const auto* any : {"btrfs", "dir", "lvm", "ceph", "", "zfs2"}) {
+        CHECK_FALSE(restores_only_newest(any));
+    }
+    for (const auto* quick : {"btrfs", "zfs", "ceph"}) {
+        CHECK(never_copies(quick));
+    }
+    CHECK_FALSE(never_copies("dir"));
+    CHECK_FALSE(never_copies("")); // of a pool that may not be read
+}
