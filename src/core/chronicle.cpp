@@ -6,6 +6,7 @@
 #include "core/text.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace belay::core {
 
@@ -57,7 +58,8 @@ void chronicle::see(const record& r) {
 
 /// The time since boot goes on over a restart of the host by the time of day: nothing else knows how long it was off.
 void chronicle::take_time(const record& r) {
-    if (r.boottime + booted_later_ < last_boottime_) {
+    const bool restarted = was_restarted(r.what) || r.boottime + booted_later_ < last_boottime_;
+    if (restarted) {
         const auto away = std::max(r.time - last_time_, milliseconds{0});
         booted_later_ = last_boottime_ + std::chrono::duration<double>(away).count() - r.boottime;
     }
@@ -65,8 +67,17 @@ void chronicle::take_time(const record& r) {
     last_time_ = r.time;
 }
 
+/// Whether the process that goes on runs in another start of the host than the one before it.
+bool chronicle::was_restarted(const event& what) {
+    if (const auto* begin = std::get_if<opened>(&what)) {
+        boot_id_ = begin->boot_id;
+    }
+    const auto* next = std::get_if<resumed>(&what);
+    return next != nullptr && std::exchange(boot_id_, next->boot_id) != next->boot_id;
+}
+
 void chronicle::begin_phase(const record& r, const core::started& e) {
-    if (e.what.what == act::stop && !stopped_at_ && downtime_ == 0) {
+    if (e.what.what == act::stop && !stopped_at_) {
         stopped_at_ = last_boottime_;
     }
     if (e.what.what == act::upgrade) {

@@ -25,6 +25,7 @@ private:
     void take_snapshots(const core::finished& e);
     void take_downtime(const finished& e);
     void take_time(const record& r);
+    bool was_restarted(const event& what);
     std::string message(outcome how) const;
 
     std::string log_file_;
@@ -35,6 +36,7 @@ private:
     double last_boottime_{}; ///< of the first boot, as it were
     double booted_later_{0}; ///< what is added to the time since boot of a later one
     wall_time last_time_{};
+    std::string boot_id_; ///< of the process that wrote last
     std::vector<phase> phases_;
     std::vector<judged> checks_;
     std::vector<std::string> warnings_;
