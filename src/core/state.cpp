@@ -7,6 +7,14 @@ namespace belay::core {
 
 namespace {
 
+/// How far a transaction had come whose process died before the verdict.
+std::string death_before_verdict(const state& s) {
+    if (s.how.undoes_kept) {
+        return "belay died before the undo began";
+    }
+    return s.tried(act::upgrade) ? "belay died before the upgrade was decided" : "belay died before the upgrade began";
+}
+
 bool any_waits(const state& s) {
     return s.pending ? s.pending->what == act::confirm : s.tried(act::confirm);
 }
@@ -52,7 +60,7 @@ struct folder {
     void operator()(const resumed&) const {
         // A confirmation is waited out by whoever comes next; anything else that is undecided is undone.
         if (!s.decision && !any_waits(s)) {
-            s.why.push_back({reason::interrupted, "belay died before the upgrade was decided", "", false});
+            s.why.push_back({reason::interrupted, death_before_verdict(s), "", false});
         }
         s.pending.reset();
         s.end.reset();

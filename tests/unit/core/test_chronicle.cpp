@@ -194,6 +194,32 @@ TEST_CASE("the exit code says in which state the instance is, and of an undo whe
     }
 }
 
+TEST_CASE("a transaction that died says how far the upgrade had come") {
+    story s;
+    s.at(0, 0, opened_in("a"));
+    SECTION("before the command") {
+        s.at(1, 1, begin(act::lock));
+        s.at(2, 2, resumed{2, "a"});
+        const auto r = s.now(outcome::refused);
+        CHECK(r.why == reason::interrupted);
+        CHECK(r.message == "belay died before the upgrade began");
+    }
+    SECTION("in the command") {
+        s.at(1, 1, begin(act::upgrade));
+        s.at(2, 2, resumed{2, "a"});
+        CHECK(s.now().message == "belay died before the upgrade was decided");
+    }
+}
+
+TEST_CASE("an undo that died before it began says so") {
+    story s;
+    auto how = of_web1();
+    how.undoes_kept = true;
+    s.at(0, 0, opened{how});
+    s.at(2, 2, resumed{2, "a"});
+    CHECK(s.now(outcome::refused).message == "belay died before the undo began");
+}
+
 TEST_CASE("every word is read back as what it stands for, and no other text is a word") {
     const auto check = [](auto first, const auto& words) {
         for (std::size_t i = 0; i < words.size(); ++i) {

@@ -3,10 +3,13 @@
 #include "core/lock_rule.hpp"
 #include "core/next.hpp"
 #include "core/verdicts.hpp"
+#include "play.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 using namespace belay::core;
+using belay::testing::all_ok;
+using belay::testing::play;
 
 namespace {
 
@@ -23,35 +26,6 @@ const lock_holder self{"20261123t220000z-0001", "machine", "boot", 10};
 lock_opinion opinion(const lock_holder& holder, journal_knowledge known, bool alive = false) {
     return judge_lock(to_text(holder), self, "web1", known, alive);
 }
-
-/// Plays events until `next` has nothing to do; `result_of` says how each act ends.
-template <class Result>
-std::string play(state s, Result result_of) {
-    std::string chain;
-    for (int i = 0; i < 200; ++i) {
-        const auto todo = next(s);
-        if (const auto* act = std::get_if<perform>(&todo)) {
-            fold(s, started{act->what, act->attempt});
-            finished end{.what = act->what, .attempt = act->attempt, .how = result_of(act->what, act->attempt)};
-            end.why = {reason::io_error, "failed"};
-            fold(s, end);
-            chain += std::string(to_word(act->what.what)) + " ";
-        } else if (const auto* decision = std::get_if<decide>(&todo)) {
-            fold(s, decided{decision->what});
-            chain += std::string(to_word(decision->what)) + "! ";
-        } else if (const auto* end = std::get_if<close>(&todo)) {
-            return chain + std::string(to_word(end->how));
-        } else if (std::holds_alternative<observe>(todo)) {
-            fold(s, observed{true});
-            chain += "observe ";
-        } else {
-            return chain + "nothing";
-        }
-    }
-    return chain + "without end";
-}
-
-constexpr auto all_ok = [](const key&, int) { return result::ok; };
 
 state opened_with(const plan& how) {
     return apply({}, opened{how});
