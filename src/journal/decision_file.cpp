@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 
 namespace belay::journal {
@@ -28,6 +29,12 @@ private:
     std::filesystem::path path_;
 };
 
+/// A name that no other draft has which is being written now: of another process, or another thread of this one.
+std::filesystem::path draft_of(const std::filesystem::path& file) {
+    static std::atomic<unsigned> number{0};
+    return fmt::format("{}.{}.{}", file.string(), ::getpid(), number++);
+}
+
 } // namespace
 
 core::expected<std::optional<core::decision>> decision_file::read() {
@@ -43,7 +50,7 @@ core::expected<std::optional<core::decision>> decision_file::read() {
 }
 
 core::expected<core::decision> decision_file::publish(const core::decision& wanted) {
-    const passing_file draft(fmt::format("{}.{}", file_.string(), ::getpid()));
+    const passing_file draft(draft_of(file_));
     {
         ::unlink(draft.path().c_str()); // of a dead process with our number
         BELAY_TRY(const auto, fd, open_for_append(draft.path(), false));

@@ -51,6 +51,7 @@ public:
     bool truncates{true};
     bool interrupts{false}; ///< every other write is interrupted by a signal
     std::size_t largest_write{~std::size_t{0}};
+    bool links{true};
     int datasyncs{0};
     int directory_syncs{0};
 
@@ -79,6 +80,8 @@ public:
     }
 
     int ftruncate(int fd, off_t size) override { return truncates ? file_ops::ftruncate(fd, size) : fail(); }
+
+    int link(const char* from, const char* to) override { return links ? file_ops::link(from, to) : fail(); }
 
 private:
     static int fail() {
