@@ -320,3 +320,84 @@ TEST_CASE("a transaction is found by its ID, the beginning of it, or the instanc
     CHECK_FALSE(journal::find_transaction(state, "db1", "other"));
     CHECK_FALSE(journal::find_transaction(directory.path() / "nowhere", "web1"));
 }
+
+TEST_CASE("an instance whose name begins with a digit is found by its name", "[journal]") {
+    const temporary_directory directory;
+    const auto state = directory.path() / "state";
+    const auto store = open_store(state);
+    const auto begin = [&](const std::string& id, const std::string& instance) {
+        write_journal(store, id, {record_of(1, core::opened{plan_of(instance)}, instance)});
+    };
+    begin("20251123t224000z-0001", "2web");
+    begin("20261123t224000z-0002", "2web");
+    begin("20261124t224000z-0003", "web1");
+    CHECK(journal::find_transaction(state, "2web") == "20261123t224000z-0002");
+    CHECK(journal::find_transaction(state, "20251123") == "20251123t224000z-0001");
+    SECTION("a beginning of an ID comes before it") {
+        begin("20261125t224000z-0004", "20261123t2");
+        CHECK(journal::find_transaction(state, "20261123t2") == "20261123t224000z-0002");
+    }
+    SECTION("and a text with a digit that is neither is called a transaction") {
+        CHECK(journal::find_transaction(state, "3web").error().message ==
+              "there is no transaction 3web: `belay history` lists them");
+        CHECK(journal::find_transaction(state, "web2", "lab").error().message ==
+              "there is no transaction of an instance 'web2' in project 'lab': `belay history` lists all of them");
+    }
+}
+
+TEST_CASE("the transactions of an instance are listed by time, those that say nothing left out", "[journal]") {
+    const temporary_directory directory;
+    const auto state = directory.path() / "state";
+    CHECK(journal::transactions_of(state, "web1", {})->empty()); // there is no state directory
+    const auto store = open_store(state);
+    const auto begin = [&](const std::string& id, const std::string& instance, const std::string& project) {
+        return write_journal(store, id, {record_of(1, core::opened{plan_of(instance, project)}, instance)});
+    };
+    begin("20261123t224000z-0003", "web1", "default");
+    begin("20251123t224000z-0001", "web1", "lab");
+    begin("20251123t224000z-0002", "web10", "default");
+    write_file(begin("20261125t224000z-0005", "web1", "default"), "garbage\nmore\n");
+    write_file(begin("20261126t224000z-0006", "web1", "default"), "");
+    fs::remove(begin("20261127t224000z-0007", "web1", "default"));
+    using list = std::vector<std::string>;
+    CHECK(journal::transactions_of(state, "web1", {}) == list{"20251123t224000z-0001", "20261123t224000z-0003"});
+    CHECK(journal::transactions_of(state, "web1", "default") == list{"20261123t224000z-0003"});
+    CHECK(journal::transactions_of(state, "web1", "lab") == list{"20251123t224000z-0001"});
+    CHECK(journal::transactions_of(state, "web", {})->empty());
+    CHECK(journal::transactions_of(state, "", {})->empty());
+}
+
+TEST_CASE("what is wrong with a journal is told apart: torn, damaged, empty, newer", "[journal]") {
+    const sample s;
+    const auto file = s.file.string();
+    const auto after = [&](const std::string& what) {
+        return " of the journal " + file + " is damaged: " + what +
+               ". belay does not act on it: look at the instance and its snapshot belay-" + txn +
+               " by hand, or bring the file back from a backup; when all is in order, move the directory " +
+               s.file.parent_path().string() + " away";
+    };
+    auto lines = s.lines;
+    lines[2] = "garbage";
+    CHECK(s.damage(joined(lines)) == "line 3" + after("it has no checksum at its end"));
+    lines[2] = std::string(40, '\0');
+    CHECK(s.damage(joined(lines)) == "line 3" + after("it has NUL bytes"));
+    lines = s.lines;
+    lines.erase(lines.begin() + 2);
+    CHECK(s.damage(joined(lines)) ==
+          "line 3" + after("its checksum does not match: it was altered, or a line before it is missing"));
+    lines = s.lines;
+    lines[2] = journal::seal(R"({"v":7,"type":"x"})", journal::sum_of(lines[1]));
+    const auto newer = s.with(joined(lines));
+    REQUIRE_FALSE(newer);
+    CHECK(newer.error().message.starts_with("line 3 of the journal " + file + ": "));
+    CHECK(newer.error().message.find("version 7") != std::string::npos);
+    // Neither of these is an error, and neither looks like the other.
+    const auto torn = s.with(s.whole.substr(0, s.whole.size() - 3));
+    const auto empty = s.with("");
+    REQUIRE(torn);
+    REQUIRE(empty);
+    CHECK(torn->torn);
+    CHECK_FALSE(torn->records.empty());
+    CHECK_FALSE(empty->torn);
+    CHECK(empty->records.empty());
+}
