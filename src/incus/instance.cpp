@@ -201,6 +201,10 @@ core::expected<void> instance::await_copies(const deadline& until) {
     if (!copies_may_run_) {
         return {};
     }
+    if (pool_.empty()) { // not seen yet: a recovery asks for calm before anything else
+        BELAY_TRY(const instance_state, seen, look(until));
+        pool_ = seen.facts.pool;
+    }
     for (;;) {
         const auto copies = copies_under_way("/proc", pool_, daemon_.project(), name_);
         if (copies.empty()) {

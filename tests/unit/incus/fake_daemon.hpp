@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 namespace belay::fakes {
 
@@ -25,12 +26,20 @@ public:
 
     struct snapshot {
         std::string expires{"0001-01-01T00:00:00Z"};
+        std::string created{"2026-01-01T00:00:00Z"};
+        json config = json::object();
+        json devices = json::object();
     };
 
     // The world. Tests change it only while no request is under way.
     std::string status{"Running"};
     json config{{"volatile.uuid", "u-1"}};
-    json devices{{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "p"}}}};
+    json devices{{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "p"}}}}; ///< with those of the profiles
+    json local_devices = json::object();
+    std::string pool{"p"};
+    std::string driver{"btrfs"};
+    int process{7};
+    std::set<std::string> others{}; ///< paths of what there is besides: volumes, networks
     json project_config{{"features.images", "true"}};
     bool ephemeral{false};
     std::map<std::string, snapshot> snapshots;
@@ -47,7 +56,8 @@ public:
     bool forgets{false};            ///< operations are gone at once
     bool forbids{false};            ///< 403 to everything
     bool forbids_pools{false};
-    std::string cut_once{}; ///< the answer to this path is cut off, once
+    std::string forbids_one{}; ///< 403 to this path
+    std::string cut_once{};    ///< the answer to this path is cut off, once
     bool garbage{false};
     bool stubborn_expiry{false}; ///< says yes, and keeps the expiry
 
@@ -130,7 +140,7 @@ private:
         if (garbage) {
             return {.status = 200, .body = "<html>\xff\x00 not json"};
         }
-        if (forbids || (forbids_pools && path.starts_with("/1.0/storage-pools"))) {
+        if (forbids || path == forbids_one || (forbids_pools && path.starts_with("/1.0/storage-pools"))) {
             return failure(403, "Forbidden");
         }
         if (path.starts_with("/1.0/operations/") && path.ends_with("/wait")) {
@@ -158,18 +168,29 @@ private:
         if (path == "/1.0") {
             return sync({{"auth", "trusted"},
                          {"api_extensions", {"projects_restrictions"}},
-                         {"environment", {{"certificate_fingerprint", "f00d"}}}});
+                         {"environment", {{"certificate_fingerprint", "f00d"}, {"server_pid", process}}}});
         }
-        if (path == "/1.0/storage-pools/p") {
-            return sync({{"name", "p"}, {"driver", "btrfs"}});
+        if (path == "/1.0/storage-pools/" + pool) {
+            return sync({{"name", pool}, {"driver", driver}});
         }
         if (path.starts_with("/1.0/projects/")) {
             return sync({{"config", project_config}});
         }
-        if (!path.starts_with("/1.0/instances/web1")) {
-            return failure(404, "Failed to fetch instance: Instance not found");
+        if (others.contains(path)) {
+            return sync(json::object());
+        }
+        if (path != "/1.0/instances/web1" && !path.starts_with("/1.0/instances/web1/")) {
+            return no_instance(path.substr(path.rfind("/instances/") + 11));
         }
         return about_instance(r, path.substr(19));
+    }
+
+    /// What is asked for may be one of its snapshots: the daemon says INSTANCE/SNAPSHOT then.
+    static http_reply no_instance(std::string name) {
+        if (const auto below = name.find("/snapshots/"); below != std::string::npos) {
+            name.erase(below, 10);
+        }
+        return failure(404, "Failed to fetch instance \"" + name + "\" in project \"default\": Instance not found");
     }
 
     http_reply wait(const std::string& id, int seconds) {
@@ -212,6 +233,7 @@ private:
                          {"type", "container"},
                          {"config", config},
                          {"ephemeral", ephemeral},
+                         {"devices", local_devices},
                          {"expanded_devices", devices},
                          {"last_used_at", "2026-01-01T00:00:00Z"}},
                         tag);
@@ -256,8 +278,12 @@ private:
             snapshots[made] = {expires}; // its row comes before the copy
             return begin([] {});
         }
+        if (name.empty()) {
+            return list_snapshots();
+        }
         if (!snapshots.contains(name)) {
-            return failure(404, "Instance_snapshot not found");
+            return failure(404, "Failed to fetch snapshot \"" + name +
+                                    "\" of instance \"web1\" in project \"default\": Instance_snapshot not found");
         }
         if (r.method == "DELETE") {
             return begin([this, name] { snapshots.erase(name); });
@@ -271,6 +297,19 @@ private:
             });
         }
         return sync({{"name", name}, {"expires_at", snapshots[name].expires}});
+    }
+
+    /// As with recursion=1.
+    http_reply list_snapshots() const {
+        json all = json::array();
+        for (const auto& [name, one] : snapshots) {
+            all.push_back({{"name", name},
+                           {"created_at", one.created},
+                           {"expires_at", one.expires},
+                           {"config", one.config},
+                           {"devices", one.devices}});
+        }
+        return sync(all);
     }
 
     http_reply change_state(const json& wanted) {
