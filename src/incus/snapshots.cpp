@@ -77,7 +77,8 @@ core::expected<bool> instance::has_snapshot(const std::string& target, const std
     if (r) {
         return true;
     }
-    if (r.error().code == reason::not_found && r.error().cause.find("snapshot") != std::string::npos) {
+    // Its words name the instance, too, which may be called anything.
+    if (r.error().code == reason::not_found && r.error().cause.find("snapshot not found") != std::string::npos) {
         return false;
     }
     return std::unexpected(in_words(r.error(), reason::io_error, fmt::format("snapshot {} could not be read", name)));

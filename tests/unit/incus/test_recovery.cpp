@@ -279,6 +279,25 @@ TEST_CASE("what is no process, or vanishes while it is looked at, is passed over
     CHECK(incus::copies_under_way(proc.path() / "nowhere", "p", "default", "web1").empty());
 }
 
+TEST_CASE("a snapshot that does not exist is told from an instance that does not", "[incus]") {
+    setup s;
+    s.daemon.snapshots["belay-1"] = {};
+    CHECK(s.web1.has_snapshot("root", "belay-1", 5s) == true);
+    CHECK(s.web1.has_snapshot("root", "belay-2", 5s) == false);
+    for (const auto* name : {"gone", "snapshots", "the-snapshot"}) {
+        INFO(name);
+        incus::instance other(s.daemon.server.socket(), "default", name);
+        const auto missing = other.has_snapshot("root", "belay-1", 5s);
+        REQUIRE_FALSE(missing);
+        CHECK(missing.error().code == reason::not_found);
+        CHECK(missing.error().message.starts_with(std::string("instance ") + name + " does not exist"));
+    }
+    s.daemon.forbids = true;
+    CHECK(s.web1.has_snapshot("root", "belay-1", 5s).error().code == reason::no_permission);
+    s.daemon.server.stop();
+    CHECK(s.web1.has_snapshot("root", "belay-1", 1s).error().code == reason::no_daemon);
+}
+
 TEST_CASE("a snapshot is examined: its moment, its lock, what would go back and what is newer", "[incus]") {
     setup s;
     s.daemon.config["limits.memory"] = "2GiB";
