@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fake Incus, as one process of belay sees it: the port host on a fake daemon. Failures are data.
+//
+// As the real adapter does, it awaits what it lost sight of itself before it starts, restores, discards or unpauses.
+// What another process left under way only `settle` awaits: the driver must not rely on more.
+#pragma once
+#include "core/lock_rule.hpp"
+#include "fakes/clock.hpp"
+#include "fakes/daemon.hpp"
+#include "ports/host.hpp"
+
+namespace belay::fakes {
+
+/// How a call of the fake host goes wrong.
+enum class trouble {
+    error,       ///< refused without effect
+    error_after, ///< done, but the answer was lost
+    transient,   ///< refused, may be tried again
+    lost,        ///< begun, and the connection is lost before it has ended
+};
+
+class fake_incus : public ports::host, public fake_daemon {
+public:
+    fake_incus(fake_clock& clock, const moments& points) : clock_(clock), points_(points) {}
+
+    /// The daemon alone: what is left when the process is gone.
+    fake_daemon& daemon_side() { return *this; }
+
+    const fake_daemon& daemon_side() const { return *this; }
+
+    bool program_runs{true}; ///< whether `exec true` works while it is running
+    bool restart_needed{false};
+
+    // What happened.
+    std::vector<std::string> calls;
+
+    // What goes wrong: by call name, how often, and how. "upgrade" is the command.
+    struct failing {
+        trouble how{trouble::error};
+        int times{1'000'000};
+        core::reason code{core::reason::io_error};
+    };
+
+    std::map<std::string, failing> failures;
+
+    /// Asked at each call, when nothing is said by name. The calls are in `calls`, this one included.
+    std::function<std::optional<trouble>(const fake_incus&)> goes_wrong;
+
+    /// The command: changes the content when it begins, and returns its exit status. What it leaves at its end, when
+    /// it takes time to change everything, is `command_leaves`.
+    std::function<int(fake_incus&)> command = [](fake_incus& incus) {
+        incus.content = "new";
+        return 0;
+    };
+    std::optional<std::string> command_leaves;
+    milliseconds command_takes{1'000};
+    std::function<void(fake_incus&)> on_call; ///< sees each call before it is done
+
+    core::expected<ports::examined> examine(milliseconds) override {
+        return guarded<ports::examined>("examine", core::reason::no_daemon, [&]() -> core::expected<ports::examined> {
+            if (!exists) {
+                return core::failure(core::reason::not_found, "instance web1 does not exist");
+            }
+            auto seen = facts;
+            seen.running = facts.running && !frozen;
+            return ports::examined{std::move(seen), lock(), key(core::restored_key_name), etag(), daemon_process};
+        });
+    }
+
+    core::expected<void> check_restorable(const core::instance_facts&, milliseconds) override {
+        return guarded<void>("check_restorable", core::reason::not_restorable,
+                             []() -> core::expected<void> { return {}; });
+    }
+
+    core::expected<std::string> daemon(milliseconds) override {
+        return guarded<std::string>("daemon", core::reason::no_daemon,
+                                    [&]() -> core::expected<std::string> { return daemon_process; });
+    }
+
+    core::expected<void> settle(milliseconds limit) override {
+        return guarded<void>("settle", core::reason::no_daemon, [&] { return await_all(limit); });
+    }
+
+    core::expected<bool> has_snapshot(const std::string& target, const std::string& name, milliseconds) override {
+        return guarded<bool>("has_snapshot", core::reason::no_daemon,
+                             [&]() -> core::expected<bool> { return disk_of(target).snapshots.contains(name); });
+    }
+
+    core::expected<ports::snapshot_facts> examine_snapshot(const std::string& name, milliseconds) override {
+        return guarded<ports::snapshot_facts>(
+            "examine_snapshot", core::reason::no_daemon, [&]() -> core::expected<ports::snapshot_facts> {
+                const auto found = snapshots.find(name);
+                if (found == snapshots.end()) {
+                    return core::failure(core::reason::not_restorable, "instance web1 has no snapshot " + name);
+                }
+                return ports::snapshot_facts{};
+            });
+    }
+
+    core::expected<ports::swapped> change_keys(const ports::config_keys& keys, const std::string& expected,
+                                               milliseconds) override {
+        const auto lock_key = keys.find(std::string(core::lock_key_name));
+        const bool unlocks = lock_key != keys.end() && lock_key->second.empty();
+        const auto* name = unlocks ? "unlock" : "lock";
+        return guarded<ports::swapped>(name, core::reason::no_daemon, [&]() -> core::expected<ports::swapped> {
+            await_power_change();
+            if (expected != etag()) {
+                return ports::swapped::lost;
+            }
+            for (const auto& [k, value] : keys) {
+                if (value.empty()) {
+                    config.erase(k);
+                } else {
+                    config[k] = value;
+                }
+            }
+            points_.reach(name, moment::after);
+            return daemon_up ? core::expected<ports::swapped>(ports::swapped::done) : gone();
+        });
+    }
+
+    core::expected<void> pause(milliseconds) override {
+        return operate("pause", core::reason::io_error, {task::freeze});
+    }
+
+    core::expected<void> unpause(milliseconds limit) override {
+        return guarded<void>("unpause", core::reason::io_error, [&]() -> core::expected<void> {
+            BELAY_TRY_VOID(calm(limit));
+            return frozen ? carry_out("unpause", core::reason::io_error, {task::unfreeze}) : core::expected<void>{};
+        });
+    }
+
+    core::expected<void> snapshot(const std::string& target, const std::string& name, milliseconds) override {
+        half_made_ = {target, name};
+        return operate("snapshot", core::reason::snapshot_failed, {task::snapshot, target, name});
+    }
+
+    core::expected<void> discard(const std::string& target, const std::string& name, milliseconds limit) override {
+        return guarded<void>("discard", core::reason::io_error, [&]() -> core::expected<void> {
+            BELAY_TRY_VOID(calm(limit));
+            return disk_of(target).snapshots.contains(name)
+                       ? carry_out("discard", core::reason::io_error, {task::discard, target, name})
+                       : core::expected<void>{};
+        });
+    }
+
+    core::expected<void> stop(milliseconds, milliseconds) override {
+        return guarded<void>("stop", core::reason::io_error, [&]() -> core::expected<void> {
+            await_power_change();
+            return facts.running ? carry_out("stop", core::reason::io_error, {task::stop}) : core::expected<void>{};
+        });
+    }
+
+    core::expected<void> restore(const std::string& target, const std::string& name, milliseconds limit) override {
+        return guarded<void>("restore", core::reason::restore_failed, [&]() -> core::expected<void> {
+            BELAY_TRY_VOID(calm(limit));
+            await_power_change();
+            return carry_out("restore", core::reason::restore_failed, {task::restore, target, name});
+        });
+    }
+
+    core::expected<void> start(milliseconds limit) override {
+        return guarded<void>("start", core::reason::start_failed, [&]() -> core::expected<void> {
+            BELAY_TRY_VOID(calm(limit));
+            await_power_change();
+            if (!facts.running) {
+                return carry_out("start", core::reason::start_failed, {task::start});
+            }
+            return frozen ? carry_out("start", core::reason::start_failed, {task::unfreeze}) : core::expected<void>{};
+        });
+    }
+
+    core::expected<void> prove_running(milliseconds) override {
+        return guarded<void>("prove_running", core::reason::not_running, [&]() -> core::expected<void> {
+            if (!facts.running || frozen || !program_runs) {
+                return core::failure(core::reason::not_running, "it does not run");
+            }
+            return {};
+        });
+    }
+
+    core::expected<ports::guest_exit> exec(const ports::guest_command& what, milliseconds limit,
+                                           const ports::output_sink& sink, std::stop_token stop) override {
+        if (what.argv.front() == "sh") { // whether a restart is needed
+            calls.emplace_back("restart_needed");
+            return ports::guest_exit{ports::ended::exited, restart_needed ? 0 : 1};
+        }
+        auto end =
+            guarded<ports::guest_exit>("upgrade", core::reason::io_error, [&]() -> core::expected<ports::guest_exit> {
+                return run_command(limit, sink, stop);
+            });
+        if (!end && end.error().transient) {
+            return ports::guest_exit{ports::ended::exited, of_the_client_itself};
+        }
+        return end;
+    }
+
+    std::string key(std::string_view name) const {
+        const auto found = config.find(std::string(name));
+        return found == config.end() ? std::string{} : found->second;
+    }
+
+    std::string lock() const { return key(core::lock_key_name); }
+
+private:
+    static constexpr int of_the_client_itself = 255; ///< the exit status of `incus exec` without a daemon
+
+    static std::unexpected<core::error> gone() {
+        return std::unexpected(core::error{core::reason::no_daemon, "the daemon does not answer", "", true});
+    }
+
+    void pass(milliseconds time) {
+        clock_.now += time;
+        catch_up(clock_.now);
+    }
+
+    /// Waits for the end of everything that works on the instance.
+    core::expected<void> await_all(milliseconds limit) {
+        const auto end = settles_at(clock_.now);
+        if (end > clock_.now + limit) {
+            pass(limit);
+            return gone();
+        }
+        pass(end - clock_.now);
+        lost_sight_ = false;
+        return {};
+    }
+
+    core::expected<void> calm(milliseconds limit) { return lost_sight_ ? await_all(limit) : core::expected<void>{}; }
+
+    /// A stop or a start that is under way makes the instance busy, and the request is repeated until it is not.
+    void await_power_change() {
+        while (is_under_way(task::stop) || is_under_way(task::start)) {
+            pass(milliseconds{10});
+        }
+    }
+
+    core::expected<void> operate(const std::string& name, core::reason code, const operation& what) {
+        return guarded<void>(name, code, [&] { return carry_out(name, code, what); });
+    }
+
+    /// An operation from its beginning to its end.
+    core::expected<void> carry_out(std::string_view name, core::reason code, const operation& what) {
+        if (const auto refusal = begin(what, clock_.now)) {
+            return core::failure(code, std::string(name) + " failed", *refusal);
+        }
+        points_.reach(name, moment::midway);
+        if (daemon_up && !loses_connection_) {
+            pass(operation_takes);
+            points_.reach(name, moment::after);
+        }
+        if (daemon_up && !loses_connection_) {
+            return {};
+        }
+        lost_sight_ = true;
+        return gone();
+    }
+
+    /// The program goes on in the instance when its client is gone: with belay, for the time, or for a signal.
+    core::expected<ports::guest_exit> run_command(milliseconds limit, const ports::output_sink& sink,
+                                                  const std::stop_token& stop) {
+        sink(core::output::stream::out, "output\n");
+        const int code = command(*this);
+        if (command_leaves) {
+            program = guest_program{clock_.now + command_takes, *command_leaves};
+        }
+        points_.reach("upgrade", moment::midway);
+        if (stop.stop_requested()) {
+            return ports::guest_exit{ports::ended::cancelled, 0};
+        }
+        if (daemon_up && !loses_connection_ && command_takes > limit) {
+            pass(limit);
+            return ports::guest_exit{ports::ended::timed_out, 0};
+        }
+        if (daemon_up && !loses_connection_) {
+            pass(command_takes);
+            points_.reach("upgrade", moment::after);
+        }
+        const bool seen = daemon_up && !loses_connection_;
+        return ports::guest_exit{ports::ended::exited, seen ? code : of_the_client_itself};
+    }
+
+    std::optional<failing> trouble_with(const std::string& name) {
+        const auto found = failures.find(name);
+        if (found != failures.end() && found->second.times > 0) {
+            --found->second.times;
+            return found->second;
+        }
+        const auto how = goes_wrong ? goes_wrong(*this) : std::nullopt;
+        return how ? std::optional(failing{*how}) : std::nullopt;
+    }
+
+    /// A refusal, and what the daemon leaves behind all the same.
+    core::error refused(const std::string& name, core::reason code, const failing& f) {
+        if (f.how == trouble::error && name == "snapshot") {
+            auto& row = disk_of(half_made_.first).snapshots[half_made_.second];
+            row = {disk_of(half_made_.first), config, powered, false};
+        }
+        const bool lost = f.how == trouble::lost || f.how == trouble::error_after || f.how == trouble::transient;
+        const auto meant = lost ? core::reason::no_daemon : code;
+        return {f.code == core::reason::io_error ? meant : f.code, name + " failed", "", lost};
+    }
+
+    template <class T>
+    core::expected<T> guarded(const std::string& name, core::reason code,
+                              const std::function<core::expected<T>()>& body) {
+        calls.push_back(name);
+        points_.reach(name, moment::before);
+        pass(milliseconds{10});
+        if (on_call) {
+            on_call(*this);
+        }
+        if (!daemon_up) {
+            return gone();
+        }
+        const auto wrong = trouble_with(name);
+        if (!wrong) {
+            return body();
+        }
+        if (wrong->how == trouble::error_after || wrong->how == trouble::lost) {
+            loses_connection_ = wrong->how == trouble::lost;
+            (void)body();
+            loses_connection_ = false;
+            lost_sight_ = true;
+        }
+        return std::unexpected(refused(name, code, *wrong));
+    }
+
+    fake_clock& clock_;
+    const moments& points_;
+    bool lost_sight_{false}; ///< something that this process began may be under way
+    bool loses_connection_{false};
+    std::pair<std::string, std::string> half_made_;
+};
+
+} // namespace belay::fakes

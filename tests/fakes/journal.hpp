@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a fake transaction is written down: a journal that knows what was synced, and what was decided about a
+// confirmation. Both can fail.
+#pragma once
+#include "fakes/clock.hpp"
+#include "ports/decisions.hpp"
+#include "ports/journal.hpp"
+
+#include <vector>
+
+namespace belay::fakes {
+
+class fake_journal : public ports::journal {
+public:
+    explicit fake_journal(const moments& points) : points_(points) {}
+
+    std::vector<core::record> records;
+    std::size_t synced{0};
+    std::string logged;
+    std::function<bool(const core::record&)> fails = [](const core::record&) { return false; };
+    std::function<bool(const core::record&)> sync_fails = [](const core::record&) { return false; };
+
+    core::expected<void> append(const core::record& r) override {
+        points_.reach("append", moment::before);
+        if (broken_ || fails(r)) {
+            return core::failure(core::reason::io_error, "the state directory is full");
+        }
+        records.push_back(r);
+        if (core::durable(r.what)) {
+            points_.reach("append", moment::midway);
+            BELAY_TRY_VOID(sync(r));
+        }
+        points_.reach("append", moment::after);
+        return {};
+    }
+
+    core::expected<void> log(std::string_view bytes) override {
+        logged += bytes;
+        return {};
+    }
+
+    core::expected<void> finish_log() override { return {}; }
+
+private:
+    /// After a sync that failed nobody knows what is on disk: the record is taken back, and nothing is written any
+    /// more.
+    core::expected<void> sync(const core::record& r) {
+        if (sync_fails(r)) {
+            records.pop_back();
+            broken_ = true;
+            return core::failure(core::reason::io_error, "the state directory cannot be synced");
+        }
+        synced = records.size();
+        return {};
+    }
+
+    const moments& points_;
+    bool broken_{false};
+};
+
+/// A decision in memory; the first wins. It is on disk when it is published.
+class fake_decisions : public ports::decisions {
+public:
+    explicit fake_decisions(const moments& points) : points_(points) {}
+
+    std::optional<core::decision> holds;
+    std::function<std::optional<core::decision>()> from_outside; ///< what another process publishes meanwhile
+
+    core::expected<std::optional<core::decision>> read() override {
+        if (const auto news = from_outside && !holds ? from_outside() : std::nullopt) {
+            holds = news;
+        }
+        return holds;
+    }
+
+    core::expected<core::decision> publish(const core::decision& wanted) override {
+        points_.reach("publish", moment::before);
+        if (!holds) {
+            holds = wanted;
+        }
+        points_.reach("publish", moment::after);
+        return *holds;
+    }
+
+private:
+    const moments& points_;
+};
+
+} // namespace belay::fakes
