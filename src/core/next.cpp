@@ -68,7 +68,10 @@ path undo_path(const state& s) {
     acts.add(act::evidence, s.how.saves_evidence);
     acts.add_each(act::discard, s.how.discards, [](const auto&) { return true; });
     acts.add(act::stop, !s.restored());
-    acts.add_each(act::restore, s.how.targets, [](const auto&) { return true; });
+    // The instance itself comes last: its restore makes a daemon that comes up start it again, and says by the
+    // generation that everything was restored.
+    const std::vector<std::string> root_last(s.how.targets.rbegin(), s.how.targets.rend());
+    acts.add_each(act::restore, root_last, [](const auto&) { return true; });
     acts.add(act::start);
     acts.add(act::reverify);
     // Only a healthy rollback throws its snapshot away: after any other a person may still need it.

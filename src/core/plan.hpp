@@ -63,7 +63,7 @@ struct plan {
     restart_policy restart{restart_policy::never};
 
     // What the table of phases depends on.
-    std::vector<std::string> targets{"root"}; ///< what is snapshotted and restored, in this order
+    std::vector<std::string> targets{"root"}; ///< what is snapshotted, in this order; restored in the other
     bool hooks{false};                        ///< quiesce and resume
     bool pauses{false};                       ///< several disks must be of one moment
     bool guards_schedule{false};              ///< the driver restores only its newest snapshot

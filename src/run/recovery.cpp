@@ -44,13 +44,27 @@ core::expected<core::observed> transaction::ask_host() {
                                          plan().instance, request_.txn));
     }
     core::observed seen{.settled = true};
-    seen.lock = core::owner_of(examined_.lock, request_.txn, world_.locks.self(request_.txn).machine_id);
-    // Without a lock somebody ended the transaction by hand; with a restore, if the generation is another one.
-    const bool moved_back = facts && !facts->generation.empty() && facts->generation != examined_.facts.generation;
+    seen.lock = lock_brought_back(examined_)
+                    ? core::lock_owner::ours
+                    : core::owner_of(examined_.lock, request_.txn, world_.locks.self(request_.txn).machine_id);
+    // Another transaction may have restored since; else it was this one, or somebody who ended it by hand.
     const bool undoes = state().decision ? state().decision == core::verdict::undo : state().tried(core::act::upgrade);
     seen.restored =
-        examined_.restored == request_.txn || (seen.lock == core::lock_owner::nobody && moved_back && undoes);
+        examined_.restored == request_.txn || (seen.lock != core::lock_owner::other && undoes && moved_back(examined_));
     return seen;
+}
+
+/// Whether a restore succeeded since this transaction took its lock: Incus writes a new generation when all else is
+/// done. Such a restore is never repeated: a daemon that comes up starts the instance by itself after it.
+bool transaction::moved_back(const ports::examined& now) const {
+    const auto& facts = state().facts;
+    return facts && !facts->generation.empty() && facts->generation != now.facts.generation;
+}
+
+/// Whether the lock is the one within the snapshot that this undo restores: its own restore has brought it back.
+bool transaction::lock_brought_back(const ports::examined& now) const {
+    const auto holder = core::parse_lock(now.lock);
+    return holder && !plan().undoes.empty() && holder->txn == plan().undoes && state().decision == core::verdict::undo;
 }
 
 } // namespace belay::run

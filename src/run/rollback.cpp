@@ -21,8 +21,22 @@ core::finished transaction::stop(int attempt_number) {
 }
 
 core::finished transaction::restore(const std::string& target) {
-    return repeated({core::act::restore, target},
-                    world_.host.restore(target, restored_snapshot(), plan().limit.operation));
+    return repeated({core::act::restore, target}, restore_once(target));
+}
+
+/// A restore whose answer was lost may have succeeded, and the daemon that came back has started the instance since: so
+/// it is looked for before it is repeated.
+core::expected<void> transaction::restore_once(const std::string& target) {
+    if (restore_lost_ && target == "root") {
+        BELAY_TRY_VOID(world_.host.settle(plan().limit.operation));
+        BELAY_TRY_VOID(examine());
+        if (moved_back(examined_)) {
+            return {};
+        }
+    }
+    auto done = world_.host.restore(target, restored_snapshot(), plan().limit.operation);
+    restore_lost_ = !done && away(done.error());
+    return done;
 }
 
 /// Whether the instance carries this transaction's lock, whichever process of this machine wrote it.
@@ -53,7 +67,7 @@ core::expected<void> transaction::write_keys(const wanted_keys& wanted) {
 core::finished transaction::start() {
     const auto keys = [&](const ports::examined& now) {
         ports::config_keys wanted;
-        if (now.facts.running) {
+        if (now.facts.running && !lock_brought_back(now)) {
             return wanted; // it was started before, by this process or one that died
         }
         if (now.lock != own_lock()) {

@@ -96,6 +96,7 @@ private:
     core::expected<void> write_keys(const wanted_keys& wanted);
     core::finished stop(int attempt_number);
     core::finished restore(const std::string& target);
+    core::expected<void> restore_once(const std::string& target);
     core::finished start();
     core::finished discard(const std::string& target);
     core::finished unlock();
@@ -104,6 +105,8 @@ private:
 
     // recovery.cpp: after another process
     core::expected<core::observed> ask_host();
+    bool moved_back(const ports::examined& now) const;
+    bool lock_brought_back(const ports::examined& now) const;
 
     // patience.cpp: trying again, and a daemon that is away
     core::finished repeated(const core::key& what, core::expected<void> outcome);
@@ -147,6 +150,7 @@ private:
     bool record_lost_{false};
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
+    bool restore_lost_{false};            ///< the answer of the last one never came
     std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
     std::string daemon_;                  ///< the process that the daemon was when it was last known
     int daemon_losses_{0};
