@@ -137,7 +137,9 @@ void transaction::notice_lost_record(const core::error& why) {
     if (std::exchange(record_lost_, true)) {
         return;
     }
-    if (!state().decision && !state().end && !interruption_noticed_) {
+    if (state().end) {
+        show(core::warned{core::describe(why)});
+    } else if (!state().decision && !interruption_noticed_) {
         interruption_noticed_ = true;
         emit(core::interrupted{why});
     } else {
