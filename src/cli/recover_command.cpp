@@ -158,9 +158,10 @@ private:
     }
 
     /// A stuck transaction is over when its instance is gone, or when somebody took its lock off without the restore
-    /// that its commands begin with: whoever did that has the instance now.
+    /// that its commands begin with: whoever did that has the instance now. Unless it had begun to take it off itself.
     bool was_ended_by_hand(const known_transaction& known) {
-        if (known.state.end != core::outcome::stuck || !known.state.ok(core::act::lock)) {
+        if (known.state.end != core::outcome::stuck || !known.state.ok(core::act::lock) ||
+            known.state.tried(core::act::unlock)) {
             return false;
         }
         workplace place(incus_, state_, known.state.how.project, known.state.how.instance, known.txn);
