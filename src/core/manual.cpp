@@ -17,6 +17,24 @@ std::vector<std::string> restore_commands(const std::string& instance, const std
     return {incus.line("stop --force"), incus.line("snapshot restore", snapshot), incus.unlock(), incus.line("start")};
 }
 
+/// What was begun before the upgrade is taken back.
+std::vector<std::string> clean_up_commands(const incus_commands& incus, bool frozen, const std::string& snapshot) {
+    std::vector<std::string> commands;
+    if (frozen) {
+        commands.push_back(incus.line("resume"));
+    }
+    if (!snapshot.empty()) {
+        commands.push_back(incus.line("snapshot delete", snapshot));
+    }
+    commands.push_back(incus.unlock());
+    return commands;
+}
+
+/// Whether the way back is the snapshot. One that was not seen to succeed is never restored.
+bool goes_back(const state& s) {
+    return s.decision ? s.decision == verdict::undo : s.tried(act::upgrade) && s.snapshots_complete();
+}
+
 /// `Failed to rename "A" to "A.incustmp": …`: the path A, or nothing.
 std::string path_before_leftover(const std::string& cause) {
     constexpr std::string_view head = "Failed to rename \"";
@@ -62,6 +80,15 @@ std::vector<std::string> manual_commands(const state& s, const std::string& txn)
     if (because(reason::not_restorable)) {
         return {incus.unlock()}; // there is no snapshot, and the instance was left as it is
     }
+    if (s.decision == verdict::commit) {
+        return {incus.unlock()};
+    }
+    if (!goes_back(s)) {
+        const bool snapshot = s.tried(act::snapshot, "root");
+        const bool frozen = !s.ok(act::unpause) && (s.tried(act::pause) || (snapshot && !s.ok(act::snapshot, "root")));
+        const bool left = snapshot && !s.ok(act::discard, "root");
+        return clean_up_commands(incus, frozen, left ? snapshot_name(txn) : std::string{});
+    }
     if (s.restored()) {
         return {incus.unlock(), incus.line("start")};
     }
@@ -93,16 +120,8 @@ way_out end_by_hand(const report& so_far) {
     if (!reached(so_far, "lock")) {
         return {recover + "Nothing was changed.", {}};
     }
-    way_out left{recover + (undo ? "The undo" : "The upgrade") + " had not begun. To clean up by hand, in this order:",
-                 {}};
-    if (reached(so_far, "pause")) {
-        left.commands.push_back(incus.line("resume"));
-    }
-    if (!so_far.snapshot.empty()) {
-        left.commands.push_back(incus.line("snapshot delete", so_far.snapshot));
-    }
-    left.commands.push_back(incus.unlock());
-    return left;
+    return {recover + (undo ? "The undo" : "The upgrade") + " had not begun. To clean up by hand, in this order:",
+            clean_up_commands(incus, reached(so_far, "pause"), so_far.snapshot)};
 }
 
 } // namespace belay::core

@@ -8,7 +8,8 @@ namespace belay::core {
 
 /// The commands that end a stuck transaction by hand, in their order: what stands in the way is mended, then the
 /// instance is put back to its snapshot, the lock is taken off, and it is started. `belay recover` after the mending,
-/// or after all of them, ends the transaction.
+/// or after all of them, ends the transaction. Where the upgrade had not begun, or was kept, only what is left behind
+/// is taken away.
 std::vector<std::string> manual_commands(const state& s, const std::string& txn);
 
 /// The commands that take away what keeps Incus from restoring, as far as an error of a restore tells. They are run on
