@@ -44,7 +44,8 @@ bool intent_matters(act what) {
 }
 
 bool result_matters(act what) {
-    return what == act::snapshot || what == act::restore || what == act::schedule_off;
+    return what == act::snapshot || what == act::restore || what == act::schedule_off || what == act::unpause ||
+           what == act::resume;
 }
 
 } // namespace

@@ -126,15 +126,10 @@ bool leaves_something(act what) {
 }
 
 /// A failure before the verdict: undone when the upgrade, or what would have led to it, can have touched the instance
-/// and there is a whole snapshot to go back to; else given up.
+/// and there is a whole snapshot to go back to; else given up. A process that goes on from the journal comes to the
+/// same verdict, so that one which could not be written down is not contradicted.
 verdict verdict_on_failure(const state& s) {
-    const bool resuming = s.tried(act::unpause) || s.tried(act::resume);
-    const bool resumed_well =
-        (!s.tried(act::unpause) || s.ok(act::unpause)) && (!s.tried(act::resume) || s.ok(act::resume));
-    if (s.snapshots_complete() && (s.tried(act::upgrade) || (resuming && !resumed_well))) {
-        return verdict::undo;
-    }
-    return verdict::refuse;
+    return s.snapshots_complete() && (s.tried(act::upgrade) || s.not_resumed) ? verdict::undo : verdict::refuse;
 }
 
 verdict verdict_on_success(const state& s) {

@@ -40,6 +40,7 @@ struct folder {
     void operator()(const finished& e) const {
         s.pending.reset();
         s.done[e.what].last = e.how;
+        s.not_resumed = s.not_resumed || failed_to_resume(s, e);
         if (e.facts) {
             s.facts = e.facts;
         }
@@ -67,8 +68,11 @@ struct folder {
         s.stale = true;
         s.unsettled = false;
         for (auto& [what, progress] : s.done) {
-            if (progress.last != result::ok) {
-                progress.last.reset(); // what failed for the dead process is tried again
+            // What failed for the dead process is tried again, and before an upgrade is kept its health is looked at by
+            // whoever keeps it: the dead process may have begun to undo what it could not write down as kept.
+            const bool confirmed_before = what.what == act::confirm && !s.decision;
+            if (progress.last != result::ok || confirmed_before) {
+                progress.last.reset();
             }
         }
     }
@@ -133,6 +137,11 @@ bool state::snapshots_complete() const {
 
 bool state::restored() const {
     return std::ranges::all_of(how.targets, [&](const auto& target) { return ok(act::restore, target); });
+}
+
+bool failed_to_resume(const state& s, const finished& e) {
+    return !s.decision && (e.what.what == act::unpause || e.what.what == act::resume) && e.how != result::ok &&
+           e.how != result::again;
 }
 
 bool state::waits_for_confirmation() const {

@@ -21,6 +21,7 @@ struct state {
     std::map<key, progress> done;
     std::optional<key> pending;     ///< an intent whose outcome is not known
     std::optional<wall_time> until; ///< end of a confirmation
+    bool not_resumed{false};        ///< before the verdict a pause, or what a hook had quiesced, could not be ended
     std::optional<verdict> decision;
     std::vector<error> why; ///< the first one is the reason of the outcome; later ones did not help
     std::optional<outcome> end;
@@ -45,6 +46,9 @@ struct state {
     /// Whether nothing is left to do but to wait for a confirmation.
     bool waits_for_confirmation() const;
 };
+
+/// Whether this is the end of an attempt that leaves the instance paused or quiesced, before the verdict.
+bool failed_to_resume(const state& s, const finished& e);
 
 /// The state after an event.
 state apply(state s, const event& e);

@@ -10,10 +10,14 @@ namespace belay::run {
 namespace {
 
 /// An event that must not count unless it is written: before the verdict an act is begun, and an upgrade kept or a kept
-/// one undone, only with that on disk; and the snapshot of an upgrade is deleted only with the outcome on disk.
+/// one undone, only with that on disk; and the snapshot of an upgrade is deleted only with the outcome on disk. A pause
+/// that could not be ended is undone: a recovery must not give up instead.
 bool needs_paper(const core::event& what, const core::state& s) {
     if (const auto* begin = std::get_if<core::started>(&what)) {
         return !s.decision || (begin->what.what == core::act::discard && s.decision == core::verdict::undo);
+    }
+    if (const auto* end = std::get_if<core::finished>(&what)) {
+        return core::failed_to_resume(s, *end);
     }
     if (const auto* decision = std::get_if<core::decided>(&what)) {
         return decision->what == core::verdict::commit || (decision->what == core::verdict::undo && s.how.undoes_kept);
@@ -132,7 +136,8 @@ bool transaction::emit(core::event what) {
     return counts;
 }
 
-/// The first record that is lost ends what is undecided; after the decision it is worth one warning.
+/// The first record that is lost ends what is undecided; after the decision it is worth one warning. Nothing is written
+/// behind `closed`: without it a recovery finds the transaction open.
 void transaction::notice_lost_record(const core::error& why) {
     if (std::exchange(record_lost_, true)) {
         return;
