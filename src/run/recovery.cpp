@@ -25,8 +25,11 @@ core::expected<core::report> transaction::resume(const std::vector<core::record>
 }
 
 void transaction::take(const core::observe&) {
+    constexpr core::milliseconds between_looks{500};
+    const auto give_up = world_.clock.monotonic() + plan().limit.daemon_wait;
     auto seen = ask_host();
-    while (!seen && away(seen.error()) && await_daemon()) {
+    while (!seen && away(seen.error()) && world_.clock.monotonic() < give_up && await_daemon()) {
+        world_.inbox.wait(between_looks, {});
         seen = ask_host();
     }
     emit(seen ? *std::move(seen) : core::observed{.settled = false, .why = seen.error()});
