@@ -21,16 +21,22 @@ using core::milliseconds;
 struct files {
     std::string content{"old"};
     std::vector<std::string> written{};
+
+    bool operator==(const files&) const = default;
 };
 
 struct saved : files {
     std::map<std::string, std::string> config{};
     bool powered{}; ///< `volatile.last_state.power`, which a restore brings back like every key
     bool complete{};
+
+    bool operator==(const saved&) const = default;
 };
 
 struct disk : files {
     std::map<std::string, saved> snapshots;
+
+    bool operator==(const disk&) const = default;
 };
 
 enum class task { snapshot, discard, restore, stop, start, freeze, unfreeze };
@@ -42,12 +48,16 @@ struct operation {
     std::string name{};
     milliseconds ends{};
     bool froze{false}; ///< the daemon froze the instance itself, and thaws it at the end
+
+    bool operator==(const operation&) const = default;
 };
 
 /// A command in the instance. It goes on until it ends or the instance stops.
 struct guest_program {
     milliseconds ends{};
     std::string leaves; ///< the content that it leaves behind
+
+    bool operator==(const guest_program&) const = default;
 };
 
 /// The daemon and its one instance, whose root disk are the members of `disk`.
@@ -65,6 +75,8 @@ public:
         facts.disks = {{"root", "/", "default", true, false}};
     }
 
+    bool operator==(const fake_daemon&) const = default;
+
     // What is true.
     core::instance_facts facts;
     bool exists{true};
@@ -79,7 +91,9 @@ public:
     std::optional<milliseconds> back_at; ///< when a daemon that died comes back
     std::vector<operation> under_way;
     milliseconds copies_until{0}; ///< driver dir: a copy that a dead daemon left behind writes until then
-    bool lucky{false};            ///< an operation that is cut had its effect, where either may be
+    bool leaves_leftovers{false}; ///< driver btrfs: a restore that is cut leaves what makes every later one fail
+    bool leftover{false};
+    bool lucky{false}; ///< an operation that is cut had its effect, where either may be
 
     milliseconds operation_takes{100};
     milliseconds orphans_take{3'000};
@@ -240,6 +254,9 @@ private:
         if (is_under_way(task::restore) || copies_until > now) {
             ruin("a restore was begun while another one was under way");
         }
+        if (leftover) {
+            return "Failed to rename \"/pool/containers/web1\" to \"/pool/containers/web1.incustmp\": file exists";
+        }
         const auto found = on.snapshots.find(o.name);
         if (found == on.snapshots.end()) {
             return "Instance snapshot not found";
@@ -314,6 +331,7 @@ private:
         if (o.what == task::restore && facts.driver == "dir") {
             copies_until = now + orphans_take;
         } else if (o.what == task::restore) {
+            leftover = leaves_leftovers;
             const auto from = on.snapshots.find(o.name);
             if (lucky && from != on.snapshots.end()) {
                 put_files_back(on, from->second);

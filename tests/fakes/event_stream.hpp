@@ -98,6 +98,8 @@ public:
 
     const core::report& report() const { return std::get<core::closed>(records.back().what).summary; }
 
+    const core::state& state() const { return chronicle_.current(); }
+
     core::report summary(core::outcome how) const { return chronicle_.summary(how); }
 
     static std::vector<core::reading> baseline_readings() {

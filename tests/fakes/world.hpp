@@ -89,6 +89,8 @@ public:
         return found == journals.end() ? core::journal_knowledge::unknown : found->second;
     }
 
+    bool locked_since(const std::string&, const std::string&) const override { return false; }
+
     bool alive(const core::lock_holder&) const override { return others_alive; }
 };
 

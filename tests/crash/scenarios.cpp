@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crash/scenarios.hpp"
+
+#include <cassert>
+
+namespace belay::crash {
+
+namespace {
+
+using fakes::fake_incus;
+using fakes::fake_world;
+using namespace std::chrono_literals;
+
+/// Passes on the old state, and on the new one if that is good. `until`: a good new state turns bad then.
+auto healthy_on(bool good_new, milliseconds until = 24h) {
+    return [good_new, until](const core::check_spec& spec, fake_incus& incus, milliseconds now) {
+        const bool good = incus.content == "old" || (incus.content == "new" && good_new && now < until);
+        const bool seen = incus.daemon_up && incus.facts.running && !incus.frozen;
+        core::reading r{spec.name, spec.where, spec.required, core::health::pass, "fine", {"tcp/80 any"}, {}, 0};
+        if (!good || !seen) {
+            r.how = core::health::fail;
+            r.good.clear();
+        }
+        return r;
+    };
+}
+
+void equip(fake_world& w, const std::string& leaves, int exit_code, bool good_new) {
+    w.plan.limit.soak = 1s;
+    w.plan.limit.retry_for = 100ms;
+    w.plan.limit.daemon_wait = 20s;
+    w.plan.limit.rollback_retry = 3s;
+    w.incus.command_leaves = leaves;
+    w.incus.command = [exit_code](fake_incus& incus) {
+        incus.content = "half";
+        for (auto& [name, volume] : incus.volumes) {
+            volume.content = "new";
+        }
+        return exit_code;
+    };
+    w.checks.answer = healthy_on(good_new);
+}
+
+scenario plain(std::string name, const std::string& leaves, int exit_code, bool good_new) {
+    scenario s;
+    s.name = std::move(name);
+    s.may_keep = exit_code == 0 && good_new;
+    s.equip = [=](fake_world& w) { equip(w, leaves, exit_code, good_new); };
+    return s;
+}
+
+scenario with(scenario s, std::string name, std::function<void(fake_world&)> more) {
+    s.name = std::move(name);
+    s.equip = [before = std::move(s.equip), more = std::move(more)](fake_world& w) {
+        before(w);
+        more(w);
+    };
+    return s;
+}
+
+scenario good() {
+    return plain("good", "new", 0, true);
+}
+
+scenario timed_out() {
+    auto s = with(good(), "time-out", [](fake_world& w) {
+        w.plan.limit.upgrade = 5s;
+        w.incus.command_takes = 1h;
+    });
+    s.may_keep = false;
+    return s;
+}
+
+scenario signal_in_upgrade() {
+    auto s = good();
+    s.name = "signal in the upgrade";
+    s.may_keep = false;
+    s.first = [](fake_world& w) {
+        w.incus.on_call = [&w](fake_incus& incus) {
+            if (incus.calls.back() == "upgrade") {
+                w.inbox.interrupt();
+            }
+        };
+    };
+    return s;
+}
+
+scenario signal_in_soak() {
+    auto s = good();
+    s.name = "signal in the soak";
+    s.may_keep = false;
+    s.first = [](fake_world& w) {
+        w.inbox.on_wait = [&w] { w.inbox.interrupt(); }; // the first wait of this scenario
+    };
+    return s;
+}
+
+/// `answer`: what another process publishes while the first one waits.
+scenario confirmed(std::string name, std::optional<core::verdict> answer, bool turns_bad) {
+    auto s = with(good(), std::move(name), [turns_bad](fake_world& w) {
+        w.plan.confirms = true;
+        w.plan.limit.soak = 0s;
+        w.plan.limit.confirm = 3s;
+        if (turns_bad) {
+            w.plan.limit.confirm = 10s;
+            w.checks.answer = healthy_on(true, 6s);
+        }
+    });
+    s.confirms = true;
+    s.may_keep = answer == core::verdict::commit;
+    s.first = [answer](fake_world& w) {
+        w.decisions.from_outside = [answer, reads = 0]() mutable {
+            const bool now = answer && ++reads > 2;
+            return now ? std::optional(core::decision{*answer, {core::reason::no_confirm, "asked for"}}) : std::nullopt;
+        };
+    };
+    return s;
+}
+
+scenario two_disks(std::string name, scenario s) {
+    s = with(std::move(s), std::move(name), [](fake_world& w) {
+        w.plan.targets = {"root", "pool/data"};
+        w.plan.pauses = true;
+    });
+    s.targets = {"root", "pool/data"};
+    return s;
+}
+
+scenario undo() {
+    auto s = with(good(), "undo of a kept upgrade", [](fake_world& w) {
+        w.plan.command = {};
+        w.plan.undoes_kept = true;
+        w.plan.undoes = undone_txn;
+        w.plan.restores = core::snapshot_name(undone_txn);
+        w.plan.takes_present = true;
+        w.locks.journals[undone_txn] = core::journal_knowledge::closed;
+        w.baseline = {{"listening", {}, true, core::health::pass, "fine", {"tcp/80 any"}, {}, 0}};
+    });
+    s.undoes = true;
+    s.may_keep = false;
+    return s;
+}
+
+scenario never_healthy() {
+    auto s = with(good(), "old state not healthy any more", [](fake_world& w) {
+        w.checks.answer = [](const core::check_spec& spec, fake_incus& incus, milliseconds now) {
+            auto r = healthy_on(false)(spec, incus, now);
+            if (incus.facts.last_used_at != "start-0") { // it does not survive a restart
+                r.how = core::health::fail;
+            }
+            return r;
+        };
+    });
+    s.may_keep = false;
+    s.heals = false;
+    return s;
+}
+
+} // namespace
+
+site scenario::begin() const {
+    site s;
+    s.daemon.facts.driver = driver;
+    s.daemon.operation_takes = 1s;
+    for (const auto& target : targets) {
+        s.daemon.disk_of(target);
+    }
+    if (undoes) {
+        const auto lock = std::string(undone_txn) + " machine boot 7";
+        fakes::saved before;
+        before.config = {{std::string(core::lock_key_name), lock}};
+        before.powered = before.complete = true;
+        s.daemon.snapshots[core::snapshot_name(undone_txn)] = before;
+        s.daemon.content = "new";
+    }
+    return s;
+}
+
+std::string way_back(const scenario& s) {
+    return core::snapshot_name(s.undoes ? undone_txn : txn);
+}
+
+std::vector<scenario> scenarios(const std::string& driver) {
+    auto bad_command = plain("bad command", "half", 100, false);
+    std::vector<scenario> all{
+        good(),
+        bad_command,
+        plain("bad check", "new", 0, false),
+        timed_out(),
+        signal_in_upgrade(),
+        signal_in_soak(),
+        confirmed("confirmed", core::verdict::commit, false),
+        confirmed("confirm: undone", core::verdict::undo, false),
+        confirmed("confirm: nobody", std::nullopt, false),
+        confirmed("confirm: turns bad", std::nullopt, true),
+        with(good(), "restart", [](fake_world& w) { w.plan.restart = core::restart_policy::always; }),
+        with(bad_command, "restart, bad command", [](fake_world& w) { w.plan.restart = core::restart_policy::always; }),
+        two_disks("two disks", good()),
+        two_disks("two disks, bad command", bad_command),
+        undo(),
+        never_healthy(),
+    };
+    for (auto& s : all) {
+        s.driver = driver;
+    }
+    return all;
+}
+
+scenario scenario_named(const std::string& name, const std::string& driver) {
+    for (auto& s : scenarios(driver)) {
+        if (s.name == name) {
+            return s;
+        }
+    }
+    assert(false && "no such scenario");
+    return {};
+}
+
+} // namespace belay::crash
