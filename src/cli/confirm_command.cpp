@@ -78,6 +78,12 @@ int confirm_command(const confirm_options& options) {
         return complain(known.error());
     }
     if (known->state.end) {
+        if (const auto undo = superseded_by(*state, *txn); !undo.empty()) {
+            complain({core::reason::no_confirm,
+                      fmt::format("transaction {} was kept, and later taken back by transaction {}", *txn, undo), "",
+                      false});
+            return too_late;
+        }
         return conclude(options, known->so_far);
     }
     if (const auto why = obstacle(*known)) {

@@ -7,6 +7,7 @@
 #include "core/time_text.hpp"
 #include "journal/files.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace belay::cli {
@@ -67,13 +68,16 @@ long pid_in(const core::event& e, long before) {
     return resumed != nullptr ? resumed->pid : before;
 }
 
-report::history_entry entry_of(known_transaction known) {
-    report::history_entry entry{std::move(known.so_far), ending_of(known), {}, {}};
+report::history_entry entry_of(const known_transaction& known) {
+    report::history_entry entry{.summary = known.so_far, .how = ending_of(known)};
     if (entry.how == report::ending::waiting) {
         entry.until = known.state.until;
     }
     if (entry.how == report::ending::interrupted) {
-        entry.summary.manual = core::end_by_hand(entry.summary).commands;
+        auto out = core::end_by_hand(known.state, known.txn);
+        entry.way_out = known.begun ? std::move(out.sentence)
+                                    : std::string("Its journal is empty: belay ended before it did anything.");
+        entry.summary.manual = std::move(out.commands);
     }
     return entry;
 }
@@ -113,15 +117,15 @@ core::expected<report::history_entry> load_summary(const std::filesystem::path& 
     BELAY_TRY(const auto, ends, journal::read_ends(journal::files_of(state, txn).journal));
     if (ends.last) {
         if (const auto* closed = std::get_if<core::closed>(&ends.last->what)) {
-            return report::history_entry{closed->summary, report::ending::closed, {}, {}};
+            return report::history_entry{.summary = closed->summary};
         }
     }
     return load_whole(state, txn);
 }
 
 core::expected<report::history_entry> load_whole(const std::filesystem::path& state, const std::string& txn) {
-    BELAY_TRY(auto, known, load_known(state, txn));
-    return entry_of(std::move(known));
+    BELAY_TRY(const auto, known, load_known(state, txn));
+    return entry_of(known);
 }
 
 void mark_superseded(std::vector<report::history_entry>& entries) {
@@ -129,11 +133,15 @@ void mark_superseded(std::vector<report::history_entry>& entries) {
         if (!took_back(*undo)) {
             continue;
         }
-        for (auto earlier = entries.begin(); earlier != undo; ++earlier) {
+        const auto first = std::find_if(entries.begin(), undo, [&](const auto& entry) {
+            return entry.summary.transaction == undo->summary.undoes; // or its journal is gone
+        });
+        for (auto earlier = first == undo ? entries.begin() : first; earlier != undo; ++earlier) {
             const auto& r = earlier->summary;
             const bool same = r.instance == undo->summary.instance && r.project == undo->summary.project;
             const bool kept = earlier->how == report::ending::closed && r.how == core::outcome::committed;
-            if (same && kept && r.transaction >= undo->summary.undoes && earlier->superseded_by.empty()) {
+            const bool since = first != undo || r.transaction >= undo->summary.undoes;
+            if (same && kept && since && earlier->superseded_by.empty()) {
                 earlier->superseded_by = undo->summary.transaction;
             }
         }
@@ -152,6 +160,8 @@ core::expected<std::vector<report::history_entry>> load_history(const std::files
             unreadable.push_back(std::move(past).error());
         }
     }
+    // Within a second the IDs are in no order.
+    std::ranges::stable_sort(entries, {}, [](const auto& entry) { return entry.summary.started; });
     mark_superseded(entries);
     return entries;
 }
@@ -165,6 +175,16 @@ core::expected<std::string> find_asked(const std::filesystem::path& state, const
         }
     }
     return journal::find_transaction(state, text, project);
+}
+
+std::string superseded_by(const std::filesystem::path& state, const std::string& txn) {
+    std::vector<core::error> unreadable;
+    const auto all = load_history(state, unreadable);
+    if (!all) {
+        return {};
+    }
+    const auto same = std::ranges::find(*all, txn, [](const auto& entry) { return entry.summary.transaction; });
+    return same == all->end() ? std::string{} : same->superseded_by;
 }
 
 std::string as_json(const report::history_entry& entry) {

@@ -41,6 +41,9 @@ void mark_superseded(std::vector<report::history_entry>& entries);
 core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
                                                                 std::vector<core::error>& unreadable);
 
+/// The transaction that took this one back; empty when none did.
+std::string superseded_by(const std::filesystem::path& state, const std::string& txn);
+
 /// The transaction that a person means who wants to confirm or to undo: by ID as journal::find_transaction; of an
 /// instance the newest one that waits for a confirmation, else the newest. Errors: usage, io_error.
 core::expected<std::string> find_asked(const std::filesystem::path& state, const std::string& text,

@@ -173,8 +173,8 @@ private:
             return false;
         }
         const auto& facts = known.state.facts;
-        const bool same = facts && facts->uuid == now->facts.uuid;
-        return !same || (facts->generation == now->facts.generation && !known.state.restored());
+        return !facts || facts->uuid != now->facts.uuid || place.locks().locked_since(known.txn, facts->uuid) ||
+               (facts->generation == now->facts.generation && !known.state.restored());
     }
 
     void end(const known_transaction& known) {

@@ -11,7 +11,7 @@
 #include "report/jsonl.hpp"
 
 #include <fmt/format.h>
-#include <iostream>
+#include <poll.h>
 #include <unistd.h>
 
 namespace belay::cli {
@@ -149,12 +149,33 @@ private:
                                  "nobody can be asked without a terminal: add --yes when this is what you want");
         }
         fmt::print(stderr, "Go back? [y/N] ");
-        std::string answer;
-        std::getline(std::cin, answer);
+        const auto answer = read_line();
         if (answer == "y" || answer == "Y" || answer == "yes") {
             return {};
         }
         return core::failure(core::reason::interrupted, "nothing was done");
+    }
+
+    /// A line of the terminal; empty when it ends or a signal comes, which is a no as well.
+    std::string read_line() {
+        constexpr int pause_ms = 100;
+        std::string line;
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        while (!inbox_.interruption()) {
+            char c{};
+            if (poll(&input, 1, pause_ms) <= 0) {
+                continue;
+            }
+            if (read(STDIN_FILENO, &c, 1) != 1) {
+                return {};
+            }
+            if (c == '\n') {
+                return line;
+            }
+            line += c;
+        }
+        fmt::print(stderr, "\n");
+        return {};
     }
 
     int refuse(const core::error& why) {

@@ -67,10 +67,8 @@ int show_command(const show_options& options) {
     if (!past) {
         return complain(past.error());
     }
-    std::vector<core::error> unreadable;
-    if (const auto all = load_history(*state, unreadable); all && past->summary.how == core::outcome::committed) {
-        const auto same = std::ranges::find(*all, *txn, [](const auto& entry) { return entry.summary.transaction; });
-        past->superseded_by = same == all->end() ? std::string{} : same->superseded_by;
+    if (past->how == report::ending::closed && past->summary.how == core::outcome::committed) {
+        past->superseded_by = superseded_by(*state, *txn);
     }
     if (options.common.format == output_format::json) {
         print(as_json(*past));

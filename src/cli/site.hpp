@@ -36,6 +36,8 @@ public:
         return {host, runner_, journal, locks_, decisions_, listener, inbox, clock};
     }
 
+    const ports::locks& locks() const { return locks_; }
+
     incus::instance host;
 
 private:

@@ -24,11 +24,12 @@ core::expected<std::vector<std::string>> kept_since(const std::filesystem::path&
     std::vector<core::error> unreadable;
     BELAY_TRY(const auto, all, load_history(state, unreadable));
     std::vector<std::string> kept;
-    for (const auto& entry : all) {
+    const auto first = std::ranges::find(all, txn, [](const auto& entry) { return entry.summary.transaction; });
+    for (const auto& entry : std::ranges::subrange(first, all.end())) {
         const auto& r = entry.summary;
         const bool same = r.instance == how.instance && r.project == how.project;
         if (same && entry.how == report::ending::closed && r.how == core::outcome::committed &&
-            entry.superseded_by.empty() && r.transaction >= txn) {
+            entry.superseded_by.empty()) {
             kept.push_back(r.transaction);
         }
     }

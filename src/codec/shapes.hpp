@@ -214,6 +214,7 @@ void fields(auto& f, like<core::observed> auto& x) {
     f.key("settled", x.settled);
     f.maybe("lock", x.lock);
     f.maybe("restored", x.restored);
+    f.maybe("by_hand", x.by_hand);
     f.maybe("error", x.why);
 }
 

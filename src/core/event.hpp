@@ -119,6 +119,7 @@ struct observed {
     bool settled{};                    ///< it could be asked, and no operation of the dead process is under way
     lock_owner lock{lock_owner::ours}; ///< whose lock the instance carries
     bool restored{}; ///< the instance itself says that its restore succeeded, whatever the journal holds
+    bool by_hand{};  ///< that restore was somebody's, who also took the lock off
     error why{};     ///< not settled: the reason
 };
 

@@ -48,10 +48,6 @@ std::string path_before_leftover(const std::string& cause) {
     return cause.find("\" to \"" + path + ".incustmp\"", from) == end ? path : std::string{};
 }
 
-bool reached(const report& r, std::string_view name) {
-    return std::ranges::find(r.phases, name, &phase::name) != r.phases.end();
-}
-
 } // namespace
 
 std::vector<std::string> mending_commands(const std::vector<error>& why) {
@@ -99,29 +95,28 @@ std::vector<std::string> manual_commands(const state& s, const std::string& txn)
     return commands;
 }
 
-way_out end_by_hand(const report& so_far) {
-    const incus_commands incus(so_far.instance, so_far.project);
+way_out end_by_hand(const state& s, const std::string& txn) {
     const std::string recover = "`belay recover` ends it. ";
-    if (reached(so_far, "commit")) {
-        return {recover + "The upgrade was decided to be kept; what is left is the lock. By hand:", {incus.unlock()}};
-    }
-    if (reached(so_far, "start")) {
-        return {recover + "The old state was restored and started. Look whether it runs; what is left is the lock. By "
-                          "hand:",
-                {incus.unlock()}};
-    }
-    const bool undo = !so_far.undoes.empty(); // of a kept upgrade: there is no upgrade in it
-    if (reached(so_far, "upgrade") || reached(so_far, "stop")) {
-        return {recover + (undo ? "The undo had begun. To finish it by hand, in this order:"
-                                : "The upgrade had begun. To bring the old state back by hand, in this order:"),
-                restore_commands(so_far.instance, so_far.project,
-                                 snapshot_name(undo ? so_far.undoes : so_far.transaction))};
-    }
-    if (!reached(so_far, "lock")) {
+    const std::string what = s.how.undoes_kept ? "The undo" : "The upgrade"; // an undo has no upgrade in it
+    if (!s.tried(act::lock)) {
         return {recover + "Nothing was changed.", {}};
     }
-    return {recover + (undo ? "The undo" : "The upgrade") + " had not begun. To clean up by hand, in this order:",
-            clean_up_commands(incus, reached(so_far, "pause"), so_far.snapshot)};
+    const auto commands = manual_commands(s, txn);
+    if (s.decision == verdict::commit) {
+        return {recover + "The upgrade was decided to be kept; what is left is the lock. By hand:", commands};
+    }
+    if (!goes_back(s)) {
+        return {recover + what + " had not begun. To clean up by hand, in this order:", commands};
+    }
+    if (s.restored()) {
+        return {recover + "The old state was restored; what is left is the lock, and the start if it does not run. By "
+                          "hand:",
+                commands};
+    }
+    return {recover + what +
+                (s.how.undoes_kept ? " had begun. To finish it by hand, in this order:"
+                                   : " had begun. To bring the old state back by hand, in this order:"),
+            commands};
 }
 
 } // namespace belay::core

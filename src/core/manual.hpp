@@ -23,7 +23,7 @@ struct way_out {
     std::vector<std::string> commands;
 };
 
-/// The way out of an interrupted transaction, from how far its report says it came.
-way_out end_by_hand(const report& so_far);
+/// The way out of an interrupted transaction, from how far it came.
+way_out end_by_hand(const state& s, const std::string& txn);
 
 } // namespace belay::core

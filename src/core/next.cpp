@@ -75,7 +75,8 @@ path undo_path(const state& s) {
     acts.add(act::start);
     acts.add(act::reverify);
     // Only a healthy rollback throws its snapshot away: after any other a person may still need it.
-    const bool healthy = s.ok(act::reverify);
+    // What a person has restored, a person may still want to look into.
+    const bool healthy = s.ok(act::reverify) && !s.by_hand;
     acts.add_each(act::discard, s.how.targets, [&](const auto&) { return healthy && !s.how.undoes_kept; });
     acts.add(act::unlock);
     return acts;

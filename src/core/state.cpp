@@ -80,6 +80,7 @@ struct folder {
     void operator()(const observed& e) const {
         s.stale = s.unsettled = !e.settled;
         s.lock = e.lock;
+        s.by_hand = e.by_hand;
         if (!e.settled) {
             s.why.push_back(e.why);
             return;

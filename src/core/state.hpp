@@ -28,6 +28,7 @@ struct state {
     bool stale{false};                 ///< the process changed: the host must be asked before anything else
     bool unsettled{false};             ///< it was asked, and had no answer
     lock_owner lock{lock_owner::ours}; ///< as it was last observed
+    bool by_hand{false};               ///< somebody restored the snapshot and took the lock off
     std::optional<instance_facts> facts;
     std::vector<reading> baseline;
 

@@ -262,7 +262,8 @@ core::expected<void> instance::unpause(milliseconds limit) {
     const deadline until(limit);
     BELAY_TRY_VOID(calm(until)); // the daemon freezes an instance itself while it copies it
     BELAY_TRY(const instance_state, seen, look(until));
-    if (seen.status != "Frozen") {
+    // "Freezing" is what a daemon that died while it froze the instance may leave (cgroup v1).
+    if (seen.status != "Frozen" && seen.status != "Freezing") {
         return {};
     }
     const auto done = change_state("unfreeze", limit, false, until);

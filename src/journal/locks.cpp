@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -191,6 +192,29 @@ core::lock_holder file_locks::self(const std::string& txn) const {
     return {txn, who_.machine_id, who_.boot_id, static_cast<long>(::getpid())};
 }
 
+namespace {
+
+struct told {
+    core::state state;
+    core::wall_time begun;
+};
+
+/// What a journal tells; nothing when it cannot be read.
+std::optional<told> told_by(const std::filesystem::path& journal) {
+    const auto contents = read_journal(journal);
+    if (!contents) {
+        return std::nullopt;
+    }
+    told all;
+    for (const auto& record : contents->records) {
+        core::fold(all.state, record.what);
+    }
+    all.begun = contents->records.empty() ? core::wall_time{} : contents->records.front().time;
+    return all;
+}
+
+} // namespace
+
 core::journal_knowledge file_locks::knowledge(const std::string& txn, const std::string& uuid) const {
     using enum core::journal_knowledge;
     const auto where = files_of(state_, txn);
@@ -198,24 +222,33 @@ core::journal_knowledge file_locks::knowledge(const std::string& txn, const std:
     if (!core::is_transaction_id(txn) || (!std::filesystem::exists(where.directory, problem) && !problem)) {
         return unknown;
     }
-    const auto contents = read_journal(where.journal);
-    if (!contents) {
+    const auto known = told_by(where.journal);
+    if (!known) {
         return open;
     }
-    core::state known;
-    for (const auto& record : contents->records) {
-        core::fold(known, record.what);
-    }
-    if (known.facts && !uuid.empty() && known.facts->uuid != uuid) {
+    if (known->state.facts && !uuid.empty() && known->state.facts->uuid != uuid) {
         return other_instance;
     }
-    if (!known.end) {
-        if (known.waits_for_confirmation()) {
+    if (!known->state.end) {
+        if (known->state.waits_for_confirmation()) {
             return waiting;
         }
         return is_locked(where.journal) ? running : open;
     }
-    return *known.end == core::outcome::stuck ? stuck : closed;
+    return *known->state.end == core::outcome::stuck ? stuck : closed;
+}
+
+bool file_locks::locked_since(const std::string& txn, const std::string& uuid) const {
+    const auto all = list_transactions(state_);
+    const auto own = told_by(files_of(state_, txn).journal);
+    if (!all || !own) {
+        return true; // what is not known may be
+    }
+    return std::ranges::any_of(*all, [&](const auto& other) {
+        const auto known = other == txn ? std::nullopt : told_by(files_of(state_, other).journal);
+        return known && known->begun >= own->begun && known->state.ok(core::act::lock) && known->state.facts &&
+               known->state.facts->uuid == uuid;
+    });
 }
 
 bool file_locks::alive(const core::lock_holder& holder) const {

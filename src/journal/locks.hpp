@@ -37,6 +37,8 @@ public:
     /// A journal that cannot be read counts as open: that keeps the lock.
     core::journal_knowledge knowledge(const std::string& txn, const std::string& uuid) const override;
 
+    bool locked_since(const std::string& txn, const std::string& uuid) const override;
+
     bool alive(const core::lock_holder& holder) const override;
 
 private:

@@ -269,23 +269,24 @@ core::expected<std::optional<std::string>> find_by_beginning(const std::vector<s
     return found.front();
 }
 
-/// Whether a transaction is about this instance. One that cannot be read is about none.
-bool is_about(const std::filesystem::path& journal, const std::string& instance,
-              const std::optional<std::string>& project) {
+/// When a transaction about this instance began; nothing when it is about another one, or cannot be read.
+std::optional<core::wall_time> began_on(const std::filesystem::path& journal, const std::string& instance,
+                                        const std::optional<std::string>& project) {
     const auto fd = open_journal(journal);
     if (!fd || !*fd) {
-        return false;
+        return std::nullopt;
     }
     const auto line = first_line(journal, *fd);
     if (!line || !*line) {
-        return false;
+        return std::nullopt;
     }
     const auto record = record_of(journal, 1, **line, first_sum);
     if (!record || !*record || (*record)->instance != instance) {
-        return false;
+        return std::nullopt;
     }
     const auto* begin = std::get_if<core::opened>(&(*record)->what);
-    return !project || (begin != nullptr && begin->how.project == *project);
+    const bool same = !project || (begin != nullptr && begin->how.project == *project);
+    return same ? std::optional((*record)->time) : std::nullopt;
 }
 
 } // namespace
@@ -293,8 +294,16 @@ bool is_about(const std::filesystem::path& journal, const std::string& instance,
 core::expected<std::vector<std::string>> transactions_of(const std::filesystem::path& state,
                                                          const std::string& instance,
                                                          const std::optional<std::string>& project) {
-    BELAY_TRY(auto, ids, list_transactions(state));
-    std::erase_if(ids, [&](const auto& id) { return !is_about(files_of(state, id).journal, instance, project); });
+    BELAY_TRY(const auto, all, list_transactions(state));
+    std::vector<std::pair<core::wall_time, std::string>> found;
+    for (const auto& id : all) {
+        if (const auto time = began_on(files_of(state, id).journal, instance, project)) {
+            found.emplace_back(*time, id);
+        }
+    }
+    std::ranges::sort(found); // within a second the IDs are in no order
+    std::vector<std::string> ids;
+    std::ranges::transform(found, std::back_inserter(ids), [](const auto& one) { return one.second; });
     return ids;
 }
 
@@ -308,10 +317,9 @@ core::expected<std::string> find_transaction(const std::filesystem::path& state,
             return *std::move(found);
         }
     }
-    for (const auto& id : std::views::reverse(ids)) {
-        if (is_about(files_of(state, id).journal, text, project)) {
-            return id;
-        }
+    BELAY_TRY(const auto, about, transactions_of(state, text, project));
+    if (!about.empty()) {
+        return about.back();
     }
     if (may_be_id) {
         return core::failure(core::reason::usage,

@@ -28,6 +28,10 @@ public:
     /// What the journals of this state directory know of a transaction, as far as the instance `uuid` is concerned.
     virtual core::journal_knowledge knowledge(const std::string& txn, const std::string& uuid) const = 0;
 
+    /// Whether another transaction of this state directory has held the lock of the instance `uuid` since this one
+    /// began.
+    virtual bool locked_since(const std::string& txn, const std::string& uuid) const = 0;
+
     /// Whether the process of a lock key of this machine still runs.
     virtual bool alive(const core::lock_holder& holder) const = 0;
 };

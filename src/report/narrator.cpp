@@ -143,6 +143,11 @@ void narrator::add(const core::checked& e, std::vector<notice>& told) {
 
 void narrator::add(const core::soaking& e, std::vector<notice>& told) {
     const bool first = !std::exchange(soaks_, true);
+    if (e.what.what == act::confirm) {
+        told.push_back(
+            phase_status{fmt::format("waits for `belay confirm {}` (or y; n undoes)", txn_), false, e.seconds_left});
+        return;
+    }
     told.push_back(phase_status{"the checks pass and must stay good", first, e.seconds_left});
 }
 
@@ -164,7 +169,10 @@ std::string narrator::detail_of(const core::started& e) const {
         return "restarting the instance";
     }
     if (e.what.what == act::confirm) {
-        return fmt::format("waits for: belay confirm {}", core::shell_quote(instance_));
+        return fmt::format(
+            "waits for `belay confirm {0}`; `belay rollback {0}` undoes it, and so does no answer within "
+            "{1} (by the time of day)",
+            txn_, core::format_duration(how_.limit.confirm));
     }
     return {};
 }

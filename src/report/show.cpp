@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/durations.hpp"
 #include "core/lock_rule.hpp"
-#include "core/manual.hpp"
 #include "core/text.hpp"
 #include "report/lines.hpp"
 #include "report/pieces.hpp"
@@ -87,11 +86,11 @@ std::string waiting_text(const history_entry& past, const style& look) {
                  look);
 }
 
-std::string interrupted_text(const core::report& so_far, const style& look) {
-    const auto left = core::end_by_hand(so_far);
+std::string interrupted_text(const history_entry& past, const style& look) {
+    const auto& so_far = past.summary;
     auto text = fmt::format("{} The transaction on {} was interrupted in {} and has no outcome.\n  {}\n",
-                            mark(tone::warn, look), so_far.instance, last_phase(so_far), left.sentence);
-    for (const auto& command : left.commands) {
+                            mark(tone::warn, look), so_far.instance, last_phase(so_far), past.way_out);
+    for (const auto& command : so_far.manual) {
         text += "    " + safe(command, look) + "\n";
     }
     return text;
@@ -112,7 +111,7 @@ std::string head_of(const history_entry& past, const style& look) {
     case ending::waiting:
         return waiting_text(past, look);
     case ending::interrupted:
-        return interrupted_text(r, look);
+        return interrupted_text(past, look);
     }
     return {};
 }

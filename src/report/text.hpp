@@ -24,7 +24,8 @@ struct history_entry {
     core::report summary;
     ending how{ending::closed};             ///< unless closed, the outcome in the summary means nothing
     std::optional<core::wall_time> until{}; ///< waiting: when the confirmation must have come
-    std::string superseded_by{};            ///< the transaction that took this one back
+    std::string way_out{};       ///< interrupted: what ends it, before the commands in the summary's `manual`
+    std::string superseded_by{}; ///< the transaction that took this one back
 };
 
 /// One line per transaction, in their order, columns aligned, without a head: transaction, instance, outcome, reason,

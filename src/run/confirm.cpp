@@ -93,6 +93,7 @@ core::finished transaction::confirm(const core::perform& what) {
         if (now >= next_round) {
             auto verdict = round(f, what.attempt, policy_of_upgrade(), stop);
             if (!verdict.good && !stop.stop_requested() && daemon_was_lost()) {
+                good.reset();
                 (void)await_daemon(); // if it stays away, the next rounds are bad
             } else {
                 good = verdict.good;

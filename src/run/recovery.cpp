@@ -50,10 +50,13 @@ core::expected<core::observed> transaction::ask_host() {
     seen.lock = lock_brought_back(examined_)
                     ? core::lock_owner::ours
                     : core::owner_of(examined_.lock, request_.txn, world_.locks.self(request_.txn).machine_id);
-    // Another transaction may have restored since; else it was this one, or somebody who ended it by hand.
+    // A restore since then was this transaction's own, as long as it has the lock; without one it was somebody's who
+    // ended the transaction by hand, unless another transaction has had the instance since.
     const bool undoes = state().decision ? state().decision == core::verdict::undo : state().tried(core::act::upgrade);
-    seen.restored =
-        examined_.restored == request_.txn || (seen.lock != core::lock_owner::other && undoes && moved_back(examined_));
+    const bool ours = seen.lock == core::lock_owner::ours;
+    seen.by_hand = seen.lock == core::lock_owner::nobody && undoes && !state().restored() && moved_back(examined_) &&
+                   examined_.restored != request_.txn && !world_.locks.locked_since(request_.txn, examined_.facts.uuid);
+    seen.restored = examined_.restored == request_.txn || seen.by_hand || (ours && undoes && moved_back(examined_));
     return seen;
 }
 

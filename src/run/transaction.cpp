@@ -67,7 +67,8 @@ void transaction::take(const core::perform& what) {
     }
     if (!emit(core::started{what.what, what.attempt, until})) {
         if (state().decision) {
-            auto undone = failed({core::reason::io_error, "the outcome could not be written down, and so it stays"});
+            auto undone = failed({core::reason::io_error,
+                                  "the outcome could not be written down: it stays until `belay recover` can do that"});
             undone.what = what.what;
             undone.attempt = what.attempt;
             emit(std::move(undone));

@@ -94,7 +94,7 @@ inline std::vector<core::event> all_events(const std::string& text) {
         core::warned{},
         core::resumed{4194304, text},
         core::resumed{},
-        core::observed{true, core::lock_owner::other, true, {core::reason::no_daemon, text, text, true}},
+        core::observed{true, core::lock_owner::other, true, true, {core::reason::no_daemon, text, text, true}},
         core::observed{},
         core::closed{full_report(text)},
         core::closed{},

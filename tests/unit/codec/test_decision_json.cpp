@@ -103,12 +103,13 @@ TEST_CASE("what another process must know of an undo is in its first record", "[
 
 TEST_CASE("what the host said is written key by key, and the usual answer is short", "[codec]") {
     const core::error away{reason::no_daemon, "no answer", "refused", true};
-    const auto e = back(core::observed{false, core::lock_owner::nobody, true, away});
+    const auto e = back(core::observed{false, core::lock_owner::nobody, true, true, away});
     CHECK_FALSE(e.settled);
     CHECK(e.lock == core::lock_owner::nobody);
     CHECK(e.restored);
+    CHECK(e.by_hand);
     CHECK(e.why == away);
-    CHECK(back(core::observed{true, core::lock_owner::other, false, {}}).lock == core::lock_owner::other);
+    CHECK(back(core::observed{true, core::lock_owner::other, false, false, {}}).lock == core::lock_owner::other);
     CHECK(codec::to_json_line(record_of(core::observed{.settled = true}, "x"))
               .ends_with(R"("type":"observed","target":"","settled":true})"));
 }

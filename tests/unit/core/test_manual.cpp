@@ -42,15 +42,13 @@ void done(state& s, act what, const std::string& target = {}) {
     fold(s, finished{.what = {what, target}});
 }
 
-report so_far(std::initializer_list<const char*> phases) {
-    report r;
-    r.transaction = txn;
-    r.instance = "web1";
-    r.project = "lab 1";
-    for (const auto* name : phases) {
-        r.phases.push_back({name, "", {}, 0, true, ""});
+/// An instance of project "lab 1" whose transaction did these acts and died.
+state after(std::initializer_list<act> acts) {
+    auto s = of_instance("lab 1");
+    for (const auto what : acts) {
+        done(s, what, what == act::snapshot || what == act::restore || what == act::discard ? "root" : "");
     }
-    return r;
+    return s;
 }
 
 } // namespace
@@ -146,67 +144,67 @@ TEST_CASE("a stuck transaction is ended by hand from where it got stuck") {
 }
 
 TEST_CASE("an interrupted transaction is ended by hand from how far it came") {
-    const auto unlock = "incus config unset web1 user.belay.transaction --project 'lab 1'";
+    using enum act;
+    const std::string recover = "`belay recover` ends it. ";
+    const std::string flags = " --project 'lab 1'";
+    const auto unset = "incus config unset web1 user.belay.transaction" + flags;
+    const commands go_back{"incus stop --force web1" + flags, "incus snapshot restore web1 belay-" + txn + flags, unset,
+                           "incus start web1" + flags};
     SECTION("nothing was changed") {
-        const auto out = end_by_hand(so_far({"preflight"}));
-        CHECK(out.sentence == "`belay recover` ends it. Nothing was changed.");
+        const auto out = end_by_hand(after({preflight}), txn);
+        CHECK(out.sentence == recover + "Nothing was changed.");
         CHECK(out.commands.empty());
-        CHECK(end_by_hand(so_far({})).commands.empty());
     }
     SECTION("before the upgrade") {
-        auto r = so_far({"preflight", "lock", "baseline"});
-        CHECK(end_by_hand(r).commands == commands{unlock});
-        r = so_far({"preflight", "lock", "baseline", "pause", "snapshot"});
-        r.snapshot = "belay-" + txn;
-        const auto out = end_by_hand(r);
-        CHECK(out.sentence ==
-              "`belay recover` ends it. The upgrade had not begun. To clean up by hand, in this order:");
-        CHECK(out.commands == commands{"incus resume web1 --project 'lab 1'",
-                                       "incus snapshot delete web1 belay-" + txn + " --project 'lab 1'", unlock});
+        CHECK(end_by_hand(after({preflight, lock, baseline}), txn).commands == commands{unset});
+        auto s = after({preflight, lock, baseline, pause, snapshot});
+        const auto out = end_by_hand(s, txn);
+        CHECK(out.sentence == recover + "The upgrade had not begun. To clean up by hand, in this order:");
+        CHECK(out.commands ==
+              commands{"incus resume web1" + flags, "incus snapshot delete web1 belay-" + txn + flags, unset});
     }
     SECTION("from the upgrade on") {
-        for (const auto& r :
-             {so_far({"lock", "snapshot", "upgrade"}), so_far({"lock", "snapshot", "upgrade", "stop", "restore"})}) {
-            const auto out = end_by_hand(r);
-            CHECK(out.sentence == "`belay recover` ends it. The upgrade had begun. To bring the old state back by "
-                                  "hand, in this order:");
-            CHECK(out.commands == commands{"incus stop --force web1 --project 'lab 1'",
-                                           "incus snapshot restore web1 belay-" + txn + " --project 'lab 1'", unlock,
-                                           "incus start web1 --project 'lab 1'"});
-        }
+        const auto out = end_by_hand(after({preflight, lock, snapshot, upgrade}), txn);
+        CHECK(out.sentence == recover + "The upgrade had begun. To bring the old state back by hand, in this order:");
+        CHECK(out.commands == go_back);
     }
-    SECTION("restored and started") {
-        const auto out = end_by_hand(so_far({"lock", "snapshot", "upgrade", "stop", "restore", "start"}));
-        CHECK(out.sentence.find("Look whether it runs") != std::string::npos);
-        CHECK(out.commands == commands{unlock});
+    SECTION("restored") {
+        auto s = after({preflight, lock, snapshot, upgrade});
+        fold(s, decided{verdict::undo});
+        done(s, stop);
+        done(s, restore, "root");
+        CHECK(end_by_hand(s, txn).commands == commands{unset, go_back[3]});
     }
-    SECTION("decided to be kept") {
-        CHECK(end_by_hand(so_far({"lock", "snapshot", "upgrade", "verify", "commit"})).commands == commands{unlock});
+    SECTION("decided to be kept, and nothing of it is undone by hand") {
+        auto s = after({preflight, lock, snapshot, upgrade, verify});
+        fold(s, decided{verdict::commit});
+        const auto out = end_by_hand(s, txn);
+        CHECK(out.sentence.find("decided to be kept") != std::string::npos);
+        CHECK(out.commands == commands{unset});
     }
 }
 
 TEST_CASE("an interrupted undo of a kept upgrade is ended by hand with the snapshot of that upgrade") {
-    const auto unlock = "incus config unset web1 user.belay.transaction --project 'lab 1'";
-    const std::string before = "20250101t000000z-0001";
+    using enum act;
+    const std::string flags = " --project 'lab 1'";
+    const auto unset = "incus config unset web1 user.belay.transaction" + flags;
+    const std::string before = "belay-20250101t000000z-0001";
+    auto s = after({preflight, lock, snapshot});
+    s.how.undoes_kept = s.how.takes_present = true;
+    s.how.undoes = "20250101t000000z-0001";
+    s.how.restores = before;
     SECTION("before it began: the snapshot of the present goes, the instance stays as it is") {
-        auto r = so_far({"preflight", "lock", "snapshot"});
-        r.undoes = before;
-        r.snapshot = "belay-" + txn;
-        const auto out = end_by_hand(r);
+        const auto out = end_by_hand(s, txn);
         CHECK(out.sentence == "`belay recover` ends it. The undo had not begun. To clean up by hand, in this order:");
-        CHECK(out.commands == commands{"incus snapshot delete web1 belay-" + txn + " --project 'lab 1'", unlock});
+        CHECK(out.commands == commands{"incus snapshot delete web1 belay-" + txn + flags, unset});
     }
     SECTION("once it began: it is finished, and the snapshot of the present is the way back") {
-        for (auto r : {so_far({"preflight", "lock", "snapshot", "stop"}),
-                       so_far({"preflight", "lock", "snapshot", "discard", "stop", "restore"})}) {
-            r.undoes = before;
-            r.snapshot = "belay-" + txn;
-            const auto out = end_by_hand(r);
-            CHECK(out.sentence == "`belay recover` ends it. The undo had begun. To finish it by hand, in this order:");
-            CHECK(out.commands == commands{"incus stop --force web1 --project 'lab 1'",
-                                           "incus snapshot restore web1 belay-" + before + " --project 'lab 1'", unlock,
-                                           "incus start web1 --project 'lab 1'"});
-        }
+        fold(s, decided{verdict::undo});
+        done(s, stop);
+        const auto out = end_by_hand(s, txn);
+        CHECK(out.sentence == "`belay recover` ends it. The undo had begun. To finish it by hand, in this order:");
+        CHECK(out.commands ==
+              commands{"incus snapshot restore web1 " + before + flags, unset, "incus start web1" + flags});
     }
 }
 

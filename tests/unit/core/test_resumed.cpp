@@ -278,10 +278,10 @@ TEST_CASE("a transaction that was not yet confirming when it was interrupted doe
     CHECK(goes_on(s) == "observe undo! stop restore start reverify discard unlock rolled-back");
 }
 
-TEST_CASE("a confirmation that succeeded before the process died is kept") {
+TEST_CASE("a confirmation that succeeded before the process died is kept after one more look at the health") {
     auto s = in_confirm();
     end(s, act::confirm);
-    CHECK(goes_on(s) == "observe commit! unlock committed");
+    CHECK(goes_on(s) == "observe confirm commit! unlock committed");
 }
 
 TEST_CASE("an undo of a kept upgrade that was interrupted before its decision undoes nothing") {

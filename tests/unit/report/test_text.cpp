@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/text.hpp"
 
+#include "core/manual.hpp"
 #include "fakes/event_stream.hpp"
 #include "report/checks_text.hpp"
 #include "report/dry_run.hpp"
@@ -18,6 +19,13 @@ core::report story(void (fakes::event_stream::*tell)(), const std::string& proje
     events.plan.project = project;
     (events.*tell)();
     return events.report();
+}
+
+report::history_entry interrupted(const fakes::event_stream& events) {
+    auto summary = events.summary(core::outcome::stuck);
+    auto out = core::end_by_hand(events.state(), summary.transaction);
+    summary.manual = std::move(out.commands);
+    return {.summary = std::move(summary), .how = report::ending::interrupted, .way_out = std::move(out.sentence)};
 }
 
 } // namespace
@@ -96,7 +104,7 @@ TEST_CASE("history is a table without a head, cut to the terminal", "[report]") 
 }
 
 TEST_CASE("show tells first why it failed and the last lines of the output", "[report]") {
-    const auto text = report::show({story(&fakes::event_stream::bad_command), report::ending::closed, {}, {}},
+    const auto text = report::show({story(&fakes::event_stream::bad_command), report::ending::closed},
                                    "E: \x1b[31mUnable\x1b[0m to locate\n", plain);
     CHECK(text == R"(✗ web1 is back in its old state, running and as healthy as before.
   why       the command exited with 100
@@ -138,16 +146,14 @@ Transaction
 TEST_CASE("an interrupted transaction is shown with what ends it by hand", "[report]") {
     fakes::event_stream events;
     events.up_to_upgrade();
-    const auto before =
-        report::show({events.summary(core::outcome::stuck), report::ending::interrupted, {}, {}}, {}, plain);
+    const auto before = report::show(interrupted(events), {}, plain);
     CHECK(before.substr(0, before.find("\n\n")) ==
           R"(! The transaction on web1 was interrupted in snapshot and has no outcome.
   `belay recover` ends it. The upgrade had not begun. To clean up by hand, in this order:
     incus snapshot delete web1 belay-20260501t120000z-ab12
     incus config unset web1 user.belay.transaction)");
     events.begin(core::act::upgrade);
-    const auto during =
-        report::show({events.summary(core::outcome::stuck), report::ending::interrupted, {}, {}}, {}, plain);
+    const auto during = report::show(interrupted(events), {}, plain);
     CHECK(during.substr(0, during.find("\n\n")) ==
           R"(! The transaction on web1 was interrupted in upgrade and has no outcome.
   `belay recover` ends it. The upgrade had begun. To bring the old state back by hand, in this order:
@@ -156,7 +162,7 @@ TEST_CASE("an interrupted transaction is shown with what ends it by hand", "[rep
     incus config unset web1 user.belay.transaction
     incus start web1)");
     const auto running =
-        report::show({events.summary(core::outcome::stuck), report::ending::running, {}, {}}, {}, plain);
+        report::show({.summary = events.summary(core::outcome::stuck), .how = report::ending::running}, {}, plain);
     CHECK(running.find("incus") == std::string::npos);
     CHECK(running.starts_with("  web1 is in a transaction that runs now, in upgrade.\n"));
 }
@@ -168,8 +174,7 @@ TEST_CASE("an interrupted commit is not undone by hand", "[report]") {
     events.phase(core::act::verify, 1);
     events.decide(core::verdict::commit);
     events.begin(core::act::unlock);
-    const auto text =
-        report::show({events.summary(core::outcome::stuck), report::ending::interrupted, {}, {}}, {}, plain);
+    const auto text = report::show(interrupted(events), {}, plain);
     CHECK(text.find("restore") == std::string::npos);
     CHECK(text.find("incus config unset web1 user.belay.transaction\n") != std::string::npos);
 }
