@@ -10,12 +10,17 @@ using words = std::vector<std::string>;
 
 namespace {
 
-cli::run_options run_of(const words& args) {
+template <class Options>
+Options read_as(const words& args) {
     const auto parsed = cli::parse_arguments(args);
     if (const auto* early = std::get_if<cli::finished_early>(&parsed)) {
         FAIL(early->err);
     }
-    return std::get<cli::run_options>(std::get<cli::request>(parsed));
+    return std::get<Options>(std::get<cli::request>(parsed));
+}
+
+cli::run_options run_of(const words& args) {
+    return read_as<cli::run_options>(args);
 }
 
 /// What is printed on standard error when the command line is wrong.
@@ -123,6 +128,81 @@ TEST_CASE("a wrong command line names the mistake and touches nothing") {
     CHECK(says(usage_error({}), "subcommand"));
     CHECK(says(usage_error({"history", "--", "x"}), "no command after --"));
     CHECK(says(usage_error({"check", "--format", "jsonl", "web1"}), "text|json"));
+}
+
+TEST_CASE("a confirmation and the wait for a daemon are asked for by durations") {
+    const auto plain = run_of({"run", "web1", "--", "true"});
+    CHECK(plain.limit.confirm == 0s);
+    CHECK(plain.limit.daemon_wait == 2min);
+    const auto run = run_of({"run", "--confirm", "10m", "--daemon-wait", "0", "web1", "--", "true"});
+    CHECK(run.limit.confirm == 10min);
+    CHECK(run.limit.daemon_wait == 0s);
+    CHECK(run_of({"run", "--confirm", "0", "web1", "--", "true"}).limit.confirm == 0s);
+    CHECK(says(usage_error({"run", "--confirm", "web1", "--", "true"}), "--confirm: 'web1' is not a duration"));
+    CHECK(says(usage_error({"run", "--confirm=", "web1", "--", "true"}), "--confirm"));
+    CHECK(says(usage_error({"run", "--confirm", "-5m", "web1", "--", "true"}), "--confirm"));
+    CHECK(says(usage_error({"run", "--daemon-wait", "2", "web1", "--", "true"}), "'2' is not a duration"));
+}
+
+TEST_CASE("confirm takes a transaction or an instance") {
+    const auto confirm = read_as<cli::confirm_options>({"confirm", "web1"});
+    CHECK(confirm.what == "web1");
+    CHECK_FALSE(confirm.project);
+    CHECK(confirm.common.format == cli::output_format::text);
+    const auto full = read_as<cli::confirm_options>(
+        {"confirm", "--project", "lab", "--format", "json", "--state-dir", "/s", "-q", "20261123t224000z-3f9c"});
+    CHECK(full.what == "20261123t224000z-3f9c");
+    CHECK(full.project == "lab");
+    CHECK(full.common.format == cli::output_format::json);
+    CHECK(full.common.state_dir == "/s");
+    CHECK(full.common.quiet);
+    CHECK(says(usage_error({"confirm"}), "transaction is required"));
+    CHECK(says(usage_error({"confirm", "web1", "web2"}), "web2"));
+    CHECK(says(usage_error({"confirm", "--format", "jsonl", "web1"}), "text|json"));
+    CHECK(says(usage_error({"confirm", "--yes", "web1"}), "--yes"));
+    CHECK(says(usage_error({"confirm", "web1", "--", "true"}), "belay confirm takes no command after --"));
+}
+
+TEST_CASE("rollback takes what it undoes, and limits of its own") {
+    const auto rollback = read_as<cli::rollback_options>({"rollback", "web1"});
+    CHECK(rollback.what == "web1");
+    CHECK_FALSE(rollback.yes);
+    CHECK_FALSE(rollback.discard_newer);
+    CHECK_FALSE(rollback.snapshot);
+    CHECK_FALSE(rollback.retry_for); // as in the upgrade
+    CHECK_FALSE(rollback.stop);
+    CHECK_FALSE(rollback.daemon_wait);
+    const auto full = read_as<cli::rollback_options>(
+        {"rollback", "-y", "--discard-newer", "--snapshot", "belay-20261123t224000z-3f9c", "--retry-for", "0",
+         "--stop-timeout", "1.5s", "--daemon-wait", "5m", "--project", "lab", "--format", "jsonl", "web1"});
+    CHECK(full.yes);
+    CHECK(full.discard_newer);
+    CHECK(full.snapshot == "belay-20261123t224000z-3f9c");
+    CHECK(full.retry_for == 0s);
+    CHECK(full.stop == 1500ms);
+    CHECK(full.daemon_wait == 5min);
+    CHECK(full.project == "lab");
+    CHECK(full.common.format == cli::output_format::jsonl);
+    CHECK(read_as<cli::rollback_options>({"rollback", "--yes", "web1"}).yes);
+    CHECK(says(usage_error({"rollback"}), "transaction is required"));
+    CHECK(says(usage_error({"rollback", "web1", "web2"}), "web2"));
+    CHECK(
+        says(usage_error({"rollback", "--stop-timeout", "soon", "web1"}), "--stop-timeout: 'soon' is not a duration"));
+    CHECK(says(usage_error({"rollback", "--soak", "1s", "web1"}), "--soak"));
+    CHECK(says(usage_error({"rollback", "web1", "--", "true"}), "belay rollback takes no command after --"));
+}
+
+TEST_CASE("recover takes nothing but options") {
+    const auto recover = read_as<cli::recover_options>({"recover"});
+    CHECK(recover.daemon_wait == 2min);
+    CHECK(recover.common.format == cli::output_format::text);
+    const auto full = read_as<cli::recover_options>({"recover", "--daemon-wait", "0", "--format", "jsonl", "-q"});
+    CHECK(full.daemon_wait == 0s);
+    CHECK(full.common.format == cli::output_format::jsonl);
+    CHECK(full.common.quiet);
+    CHECK(says(usage_error({"recover", "web1"}), "web1"));
+    CHECK(says(usage_error({"recover", "--daemon-wait", "ever"}), "'ever' is not a duration"));
+    CHECK(says(usage_error({"recover", "--", "true"}), "belay recover takes no command after --"));
 }
 
 TEST_CASE("a secret in --env is not in the message about it") {
