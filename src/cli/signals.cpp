@@ -176,6 +176,9 @@ void signal_inbox::listen(bool on) {
     }
     std::unique_lock guard(mutex_);
     wants_keys_ = on;
+    if (on) {
+        answer_.reset(); // what was said to an earlier confirmation is no answer to this one
+    }
     guard.unlock();
     wake();
     guard.lock();
