@@ -108,6 +108,7 @@ void signal_inbox::watch() {
                 return;
             }
             wants = wants_keys_;
+            reads_keys_ = reads_keys_ || wants; // from here on: whoever ends the listening waits for this thread
         }
         if (wants != keys.has_value() && (!wants || in_foreground())) {
             wants ? void(keys.emplace()) : keys.reset();

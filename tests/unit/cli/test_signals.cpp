@@ -207,6 +207,23 @@ TEST_CASE("an answer to one confirmation is no answer to the next") {
     CHECK(child.ends());
 }
 
+TEST_CASE("the terminal is as it was found whenever listening has ended, however short it was") {
+    child_at_terminal child([](const auto& say) {
+        const auto before = settings();
+        int changed = 0;
+        cli::signal_inbox inbox(true);
+        for (int i = 0; i < 3'000; ++i) {
+            inbox.listen(true);
+            std::this_thread::sleep_for(std::chrono::microseconds(i % 100));
+            inbox.listen(false);
+            changed += settings().c_lflag == before.c_lflag ? 0 : 1;
+        }
+        say(std::to_string(changed));
+    });
+    CHECK(child.next() == "0");
+    CHECK(child.ends());
+}
+
 TEST_CASE("a belay that ends while it listens leaves the terminal as it was found") {
     child_at_terminal child([](const auto& say) {
         const auto before = settings();
