@@ -258,26 +258,36 @@ core::expected<void> instance::pause(milliseconds limit) {
         in_words(done.error(), reason::io_error, fmt::format("instance {} could not be paused", name_)));
 }
 
+namespace {
+
+/// "Freezing" is what a daemon that died while it froze the instance may leave (cgroup v1).
+bool paused(const instance_state& s) {
+    return s.status == "Frozen" || s.status == "Freezing";
+}
+
+} // namespace
+
 core::expected<void> instance::unpause(milliseconds limit) {
     const deadline until(limit);
     BELAY_TRY_VOID(calm(until)); // the daemon freezes an instance itself while it copies it
     BELAY_TRY(const instance_state, seen, look(until));
-    // "Freezing" is what a daemon that died while it froze the instance may leave (cgroup v1).
-    if (seen.status != "Frozen" && seen.status != "Freezing") {
+    if (!paused(seen)) {
         return {};
     }
     const auto done = change_state("unfreeze", limit, false, until);
-    if (done) {
-        return {};
+    if (!done && done.error().code != reason::io_error) {
+        return std::unexpected(in_words(done.error(), reason::io_error, {}));
     }
-    if (done.error().code == reason::io_error) {
-        BELAY_TRY(const instance_state, now, look(until));
-        if (now.status != "Frozen") {
-            return {}; // running again, or stopped: not paused in any case
-        }
+    BELAY_TRY(const instance_state, now, look(until));
+    if (!paused(now)) {
+        return {}; // running again, or stopped: not paused in any case
     }
-    return std::unexpected(in_words(done.error(), reason::io_error,
-                                    fmt::format("instance {0} could not be unpaused: `incus resume {0}`", name_)));
+    return core::failure(
+        reason::io_error,
+        fmt::format("instance {0} could not be unpaused ({1}): `incus resume {0}`, or if that does not "
+                    "help `incus stop --force {0} && incus start {0}`",
+                    name_, now.status),
+        done ? std::string() : done.error().cause);
 }
 
 /// A graceful stop that does not end in time goes on in the daemon and keeps the instance's lock, which the forced stop
