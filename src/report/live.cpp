@@ -81,10 +81,12 @@ void live::tell(const phase_began& n, milliseconds now) {
     note_.clear();
     since_ = now;
     last_output_ = now;
-    soak_left_ = 0;
-    if (n.what == core::act::upgrade) {
+    seconds_left_ = 0;
+    asks_ = n.asks && look_.keys;
+    if (n.what == core::act::upgrade || !n.open.empty()) {
         pending_ += fmt::format("{} {} {}\n", paint(look_.utf8 ? "▸" : ">", tone::quiet, look_), n.label,
                                 paint(safe(n.detail, look_), tone::quiet, look_));
+        pending_ += facts(n.open, look_);
     }
 }
 
@@ -106,8 +108,8 @@ void live::tell(const phase_ended& n, milliseconds) {
 
 void live::tell(const phase_status& n, milliseconds now) {
     note_ = n.text;
-    soak_left_ = n.soak_seconds_left;
-    soak_told_ = now;
+    seconds_left_ = n.seconds_left;
+    left_told_ = now;
 }
 
 void live::tell(const remark& n, milliseconds) {
@@ -142,11 +144,21 @@ void live::drop_waiting() {
     pending_.clear();
 }
 
+std::string live::countdown(milliseconds now) const {
+    const auto passed = static_cast<double>((now - left_told_).count()) / 1'000;
+    const auto left = std::ceil(std::max(0.0, seconds_left_ - passed));
+    if (phase_ != core::act::confirm) {
+        return fmt::format("{} for {:.0f}s more", note_, left);
+    }
+    auto text = elapsed(milliseconds{static_cast<std::int64_t>(left) * 1'000}) + " left";
+    text += note_.empty() ? "" : "; " + note_;
+    return asks_ ? text + "; y keeps the upgrade, n undoes it" : text;
+}
+
 /// What follows the name and the time of the phase.
 std::string live::doing(milliseconds now) const {
-    if (soak_left_ > 0) {
-        const auto passed = static_cast<double>((now - soak_told_).count()) / 1'000;
-        return fmt::format("{} for {:.0f}s more", note_, std::ceil(std::max(0.0, soak_left_ - passed)));
+    if (seconds_left_ > 0) {
+        return countdown(now);
     }
     if (phase_ == core::act::upgrade && now - last_output_ >= silence) {
         return fmt::format("no output for {}", elapsed(now - last_output_));

@@ -53,6 +53,7 @@ private:
 
     std::vector<std::string> status(std::size_t columns, milliseconds now) const;
     std::string status_line(std::size_t columns, milliseconds now) const;
+    std::string countdown(milliseconds now) const;
     std::string doing(milliseconds now) const;
     std::string to_status_top(std::size_t columns) const;
 
@@ -70,8 +71,9 @@ private:
     std::string note_;
     milliseconds since_{};
     milliseconds last_output_{};
-    double soak_left_{0};
-    milliseconds soak_told_{};
+    bool asks_{false};
+    double seconds_left_{0};
+    milliseconds left_told_{};
 };
 
 } // namespace belay::report

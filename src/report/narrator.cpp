@@ -4,6 +4,7 @@
 #include "core/durations.hpp"
 #include "core/next.hpp"
 #include "core/text.hpp"
+#include "report/pieces.hpp"
 
 #include <fmt/format.h>
 #include <utility>
@@ -34,6 +35,11 @@ std::string discontent(const std::vector<core::judged>& round) {
     return listed(names);
 }
 
+std::string confirm_detail(const std::optional<core::wall_time>& until) {
+    return until ? fmt::format("waits until {}, then the upgrade is undone", utc(*until))
+                 : std::string("waits for a confirmation");
+}
+
 std::string verify_detail(const core::limits& limit) {
     const auto retry = fmt::format("the checks have {} to pass", core::format_duration(limit.retry_for));
     return limit.soak.count() == 0
@@ -57,6 +63,7 @@ void narrator::add(const core::opened& e, std::vector<notice>& told) {
     commit_.reset();
     repeats_.reset();
     seconds_ = 0;
+    goes_on_ = false;
     told.push_back(remark{remark::kind::head, fmt::format("{}  {}", instance_, txn_)});
 }
 
@@ -71,8 +78,13 @@ void narrator::add(const core::started& e, std::vector<notice>& told) {
     if (decision_ == core::verdict::commit) {
         commit_ = phase_ended{e.what.what, "commit", 0, true, {}, {}, false};
     }
-    const bool interactive = e.what.what == act::upgrade && how_.command.interactive;
-    told.push_back(phase_began{e.what.what, label_of(e.what), detail_of(e), interactive});
+    phase_began begun{e.what.what, label_of(e.what), detail_of(e)};
+    begun.interactive = e.what.what == act::upgrade && how_.command.interactive;
+    if (e.what.what == act::confirm) {
+        begun.open = {{"to keep", "belay confirm " + txn_}, {"to undo", "belay rollback " + txn_}};
+        begun.asks = !goes_on_;
+    }
+    told.push_back(std::move(begun));
 }
 
 void narrator::add(const core::finished& e, std::vector<notice>& told) {
@@ -120,6 +132,7 @@ void narrator::add(const core::resumed&, std::vector<notice>& told) {
     commit_.reset();
     repeats_.reset();
     seconds_ = 0;
+    goes_on_ = true;
     told.push_back(remark{remark::kind::head, fmt::format("{}  {} was interrupted and goes on", instance_, txn_)});
 }
 
@@ -131,23 +144,35 @@ void narrator::add(const core::closed& e, std::vector<notice>& told) {
 /// The last round of a baseline, and a round that ends a soak, are told by the end of their phase.
 void narrator::add(const core::checked& e, std::vector<notice>& told) {
     ++round_;
+    const auto names = discontent(e.judgements);
+    if (e.what.what == act::confirm) {
+        return add_round_of_confirm(names, told);
+    }
     if (soaks_ || e.what.what == act::baseline) {
         return;
     }
-    const auto names = discontent(e.judgements);
     auto text = names.empty() ? fmt::format("round {}: every required check passes", round_)
                               : fmt::format("round {}: waiting for {}", round_, names);
     told.push_back(phase_status{std::move(text), !names.empty() && names != said_, 0});
     said_ = names;
 }
 
+/// The checks go on while a confirmation is waited for: only a change is worth a line.
+void narrator::add_round_of_confirm(const std::string& discontented, std::vector<notice>& told) {
+    auto text = discontented.empty()
+                    ? std::string(said_.empty() ? "every required check passes" : "every required check passes again")
+                    : fmt::format("waiting for {}: the upgrade is undone if that lasts {}", discontented,
+                                  core::format_duration(how_.limit.retry_for));
+    told.push_back(phase_status{std::move(text), discontented != said_, 0});
+    said_ = discontented;
+}
+
 void narrator::add(const core::soaking& e, std::vector<notice>& told) {
-    const bool first = !std::exchange(soaks_, true);
     if (e.what.what == act::confirm) {
-        told.push_back(
-            phase_status{fmt::format("waits for `belay confirm {}` (or y; n undoes)", txn_), false, e.seconds_left});
+        told.push_back(phase_status{said_.empty() ? std::string{} : "waiting for " + said_, false, e.seconds_left});
         return;
     }
+    const bool first = !std::exchange(soaks_, true);
     told.push_back(phase_status{"the checks pass and must stay good", first, e.seconds_left});
 }
 
@@ -169,10 +194,7 @@ std::string narrator::detail_of(const core::started& e) const {
         return "restarting the instance";
     }
     if (e.what.what == act::confirm) {
-        return fmt::format(
-            "waits for `belay confirm {0}`; `belay rollback {0}` undoes it, and so does no answer within "
-            "{1} (by the time of day)",
-            txn_, core::format_duration(how_.limit.confirm));
+        return confirm_detail(e.until);
     }
     return {};
 }

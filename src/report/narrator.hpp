@@ -4,10 +4,14 @@
 #include "core/event.hpp"
 
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace belay::report {
+
+/// What a person can do, and the command that does it.
+using ways = std::vector<std::pair<std::string, std::string>>;
 
 /// A phase begins. `detail` says what is going to happen in it, when that is worth a line.
 struct phase_began {
@@ -15,6 +19,8 @@ struct phase_began {
     std::string label;
     std::string detail;
     bool interactive{false}; ///< the command owns the terminal until the phase ends
+    ways open{};             ///< what decides about a phase that waits for somebody
+    bool asks{false};        ///< and a person at this terminal may decide by a key
 };
 
 /// A phase ended for good.
@@ -28,12 +34,12 @@ struct phase_ended {
     bool against_baseline{false};     ///< the column `final` is the one to show
 };
 
-/// What a phase is doing now: a round that failed, an attempt that is repeated, a soak. `news` is false when the same
-/// was said before.
+/// What a phase is doing now: a round that failed, an attempt that is repeated, a soak, a confirmation that is waited
+/// for. `news` is false when the same was said before.
 struct phase_status {
     std::string text;
     bool news{false};
-    double soak_seconds_left{0}; ///< more than 0 while soaking
+    double seconds_left{0}; ///< more than 0 while it soaks or waits
 };
 
 /// Something beside the phases: the head line, a decision, a warning.
@@ -74,6 +80,7 @@ private:
     void add(const core::output&, std::vector<notice>&) {}
 
     void add(const core::checked& e, std::vector<notice>& told);
+    void add_round_of_confirm(const std::string& discontented, std::vector<notice>& told);
     void add(const core::soaking& e, std::vector<notice>& told);
 
     std::string label_of(const core::key& what) const;
@@ -89,6 +96,7 @@ private:
     std::optional<core::key> repeats_;  ///< the act whose last attempt failed for now
     std::string said_;                  ///< the last trouble of the current act
     bool soaks_{false};
+    bool goes_on_{false}; ///< another process has begun the transaction
     int round_{0};
 };
 

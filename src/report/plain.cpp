@@ -35,6 +35,9 @@ void plain::tell(const phase_began& n) {
     } else if (!n.detail.empty()) {
         say(fmt::format("{} begins: {}", n.label, n.detail));
     }
+    for (const auto& [what, command] : n.open) {
+        say(fmt::format("{}: {}", what, command));
+    }
 }
 
 void plain::tell(const phase_ended& n) {
@@ -56,7 +59,7 @@ void plain::tell(const phase_status& n) {
     if (!n.news) {
         return;
     }
-    const std::chrono::seconds left{std::llround(std::ceil(n.soak_seconds_left))};
+    const std::chrono::seconds left{std::llround(std::ceil(n.seconds_left))};
     say(left.count() > 0 ? fmt::format("{} for {}", n.text, core::format_duration(left)) : n.text);
 }
 

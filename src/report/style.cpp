@@ -52,7 +52,8 @@ std::string_view colour_of(tone how) {
 } // namespace
 
 surroundings surroundings_of(int fd) {
-    return {isatty(fd) == 1, variable("TERM"), variable("NO_COLOR"), first_of({"LC_ALL", "LC_CTYPE", "LANG"})};
+    return {isatty(fd) == 1, variable("TERM"), variable("NO_COLOR"), first_of({"LC_ALL", "LC_CTYPE", "LANG"}),
+            isatty(STDIN_FILENO) == 1};
 }
 
 std::optional<std::size_t> columns_of(int fd) {
@@ -65,7 +66,11 @@ std::optional<std::size_t> columns_of(int fd) {
 
 style style_for(const surroundings& around) {
     const bool capable = around.terminal && !around.term.empty() && around.term != "dumb";
-    return {capable, capable && around.no_color.empty(), !around.terminal || names_utf8(around.locale), {}};
+    return {capable,
+            capable && around.no_color.empty(),
+            !around.terminal || names_utf8(around.locale),
+            {},
+            capable && around.keyboard};
 }
 
 style style_of(int fd) {

@@ -17,6 +17,7 @@ struct surroundings {
     std::string term;     ///< TERM
     std::string no_color; ///< NO_COLOR
     std::string locale;   ///< the first of LC_ALL, LC_CTYPE and LANG that is not empty
+    bool keyboard{false}; ///< standard input is a terminal
 };
 
 /// Reads them for a file descriptor that will be written to.
@@ -31,6 +32,7 @@ struct style {
     bool color{false};
     bool utf8{true};
     std::optional<std::size_t> width{}; ///< lines of a table are cut to it
+    bool keys{false};                   ///< live, and a person may answer by keys
 };
 
 /// No terminal, or TERM=dumb: nothing moves, no colour. NO_COLOR (when not empty, see no-color.org): no colour. A

@@ -25,5 +25,9 @@ TEST_CASE("the surroundings decide what a view may use", "[report]") {
         CHECK(look.live == live);
         CHECK(look.color == color);
         CHECK(look.utf8 == utf8);
+        CHECK_FALSE(look.keys);
     }
+    CHECK(style_for({true, "xterm", "", "C", true}).keys);
+    CHECK_FALSE(style_for({true, "dumb", "", "C", true}).keys);
+    CHECK_FALSE(style_for({false, "xterm", "", "C", true}).keys);
 }
