@@ -77,6 +77,7 @@ std::string taken_back(const core::report& r, const style& look) {
             about.emplace_back("worse", safe(check.name, look) + ": " + verdict_text(check, true, look));
         }
     }
+    about.emplace_back("why", healthy ? std::string{} : safe(r.message, look));
     about.emplace_back("down for", r.downtime_seconds > 0 ? core::format_seconds(r.downtime_seconds) : std::string{});
     if (!r.snapshot.empty()) {
         about.emplace_back("snapshot", r.snapshot + " has what was there before, until you delete it");
@@ -122,7 +123,8 @@ std::string refused(const core::report& r, const style& look) {
     }
     const auto sentence = r.why == core::reason::not_found
                               ? fmt::format("Nothing was touched: there is no instance {}.", r.instance)
-                              : fmt::format("{} is as it was: the upgrade was not started.", r.instance);
+                              : fmt::format("{} is as it was: {}.", r.instance,
+                                            r.undoes.empty() ? "the upgrade was not started" : "nothing was undone");
     return head(tone::bad, sentence, look) + facts(about, look);
 }
 
@@ -131,10 +133,28 @@ bool mends(const core::report& r) {
     return !r.manual.empty() && !r.manual.front().starts_with("incus ");
 }
 
+/// In which state a stuck transaction may have left the instance.
+std::string stuck_sentence(const core::report& r) {
+    if (!r.undoes.empty()) {
+        return fmt::format("{} is in an unknown state: the undo could not be finished.", r.instance);
+    }
+    const auto reached = [&](std::string_view name) {
+        return std::ranges::find(r.phases, name, &core::phase::name) != r.phases.end();
+    };
+    if (reached("commit")) {
+        return fmt::format("{} is upgraded and to be kept, but that could not be finished.", r.instance);
+    }
+    return reached("upgrade") || reached("stop")
+               ? fmt::format("{} is in an unknown state: the rollback could not be finished.", r.instance)
+               : fmt::format("{} was not upgraded, but what was begun before could not be taken back.", r.instance);
+}
+
 std::string stuck(const core::report& r, const style& look) {
-    auto text = head(tone::bad,
-                     fmt::format("{} is in an unknown state: the rollback could not be finished.", r.instance), look);
+    auto text = head(tone::bad, stuck_sentence(r), look);
     auto about = reasons(r, look);
+    if (r.manual.empty()) {
+        return text + facts(about, look) + "  `belay recover` looks again; there is nothing to do by hand.\n";
+    }
     about.emplace_back("kept", r.snapshot.empty() ? "the lock" : "the lock and the snapshot " + r.snapshot);
     text += facts(about, look);
     auto command = r.manual.begin();

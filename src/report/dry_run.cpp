@@ -83,8 +83,10 @@ std::string identity(const core::command_spec& command) {
 std::string limits_text(const core::plan& how) {
     const auto& limit = how.limit;
     const auto upgrade = limit.upgrade.count() == 0 ? "none" : format_duration(limit.upgrade);
-    return fmt::format("upgrade {}, checks pass within {}, stay good for {}, graceful stop {}", upgrade,
-                       format_duration(limit.retry_for), format_duration(limit.soak), format_duration(limit.stop));
+    return fmt::format("upgrade {}, checks pass within {}, stay good for {}{}, graceful stop {}", upgrade,
+                       format_duration(limit.retry_for), format_duration(limit.soak),
+                       how.confirms ? ", confirmed within " + format_duration(limit.confirm) : std::string{},
+                       format_duration(limit.stop));
 }
 
 } // namespace

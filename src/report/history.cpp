@@ -33,8 +33,8 @@ std::string history_table(std::span<const history_entry> entries, const style& l
     for (const auto& entry : entries) {
         const auto& r = entry.summary;
         const bool closed = entry.how == ending::closed;
-        rows.push_back({r.transaction, safe(r.instance, look), outcome_word(entry),
-                        closed ? std::string(core::to_word(r.why)) : "-", utc(r.started),
+        rows.push_back({r.transaction, r.instance.empty() ? "-" : safe(r.instance, look), outcome_word(entry),
+                        closed ? std::string(core::to_word(r.why)) : "-", start_of(r),
                         closed ? core::format_seconds(r.seconds) : "-",
                         safe(r.undoes.empty() ? core::shell_line(r.command) : "(undo of " + r.undoes + ")", look)});
     }

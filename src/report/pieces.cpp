@@ -122,4 +122,8 @@ std::string utc(core::wall_time time) {
                            std::chrono::time_point_cast<std::chrono::system_clock::duration>(time))));
 }
 
+std::string start_of(const core::report& r) {
+    return r.started == core::wall_time{} ? "-" : utc(r.started);
+}
+
 } // namespace belay::report

@@ -57,8 +57,9 @@ std::string about(const core::report& r, bool closed, const style& look) {
                   {"outcome", closed ? outcome : std::string{}},
                   {"project", r.project == "default" ? std::string{} : safe(r.project, look)},
                   {"command", safe(core::shell_line(r.command), look)},
+                  {"undoes", r.undoes},
                   {"exit status", r.command_exit ? std::to_string(*r.command_exit) : std::string{}},
-                  {"started", utc(r.started)},
+                  {"started", start_of(r)},
                   {"took", closed ? core::format_seconds(r.seconds) : std::string{}},
                   {"snapshot", r.snapshot},
                   {"output", safe(r.log, look)},
@@ -88,6 +89,11 @@ std::string waiting_text(const history_entry& past, const style& look) {
 
 std::string interrupted_text(const history_entry& past, const style& look) {
     const auto& so_far = past.summary;
+    if (so_far.instance.empty()) {
+        return fmt::format("{} Transaction {} ended before it did anything: its journal is empty.\n  `belay recover` "
+                           "says how to forget it.\n",
+                           mark(tone::warn, look), so_far.transaction);
+    }
     auto text = fmt::format("{} The transaction on {} was interrupted in {} and has no outcome.\n  {}\n",
                             mark(tone::warn, look), so_far.instance, last_phase(so_far), past.way_out);
     for (const auto& command : so_far.manual) {
