@@ -3,6 +3,8 @@
 
 #include "crash/invariants.hpp"
 
+#include <stdexcept>
+
 namespace belay::crash {
 
 namespace {
@@ -15,6 +17,9 @@ std::string in_words(const point& p) {
     constexpr std::array<std::string_view, 3> when{"before ", "in ", "after "};
     return std::to_string(p.number) + ", " + std::string(when[static_cast<std::size_t>(p.when)]) + p.what;
 }
+
+/// More than any process passes.
+constexpr std::size_t most_points = 50'000;
 
 /// A process for as long as it lives: its fakes, on what the site holds.
 class process {
@@ -61,6 +66,9 @@ public:
 private:
     void reach(std::string_view what, moment when) {
         point_ = {point_.number + 1, std::string(what), when};
+        if (point_.number > most_points) {
+            throw std::runtime_error("a process of belay does not come to its end");
+        }
         if (what == "upgrade" && when == moment::midway) {
             on_.command_began = true;
         }

@@ -162,6 +162,8 @@ site scenario::begin() const {
     site s;
     s.daemon.facts.driver = driver;
     s.daemon.operation_takes = 1s;
+    s.daemon.tells_generations = tells_generations;
+    s.daemon.facts.generation = tells_generations ? "generation-0" : "";
     for (const auto& target : targets) {
         s.daemon.disk_of(target);
     }
@@ -204,6 +206,13 @@ std::vector<scenario> scenarios(const std::string& driver) {
         s.driver = driver;
     }
     return all;
+}
+
+scenario without_generations(const std::string& driver) {
+    auto s = plain("bad command, no generations", "half", 100, false);
+    s.driver = driver;
+    s.tells_generations = false;
+    return s;
 }
 
 scenario scenario_named(const std::string& name, const std::string& driver) {

@@ -17,7 +17,8 @@ struct scenario {
     bool may_keep{false}; ///< the new state passes the checks
     bool undoes{false};   ///< takes a kept upgrade back: the instance begins with the new state
     bool confirms{false};
-    bool heals{true}; ///< the old state passes its checks after a rollback
+    bool tells_generations{true}; ///< else nothing on the instance says that a restore succeeded
+    bool heals{true};             ///< the old state passes its checks after a rollback
 
     site begin() const;
 
@@ -30,6 +31,9 @@ inline constexpr const char* undone_txn = "20261122t120000z-0000";
 
 /// All of them, on one driver.
 std::vector<scenario> scenarios(const std::string& driver);
+
+/// An Incus on which nothing tells that a restore succeeded, but belay's own key.
+scenario without_generations(const std::string& driver);
 
 /// One of them, by its name.
 scenario scenario_named(const std::string& name, const std::string& driver);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
 #include <iostream>
 
 namespace belay::crash {
@@ -11,6 +12,11 @@ problems once_each(problems found) {
     std::ranges::sort(found);
     found.erase(std::unique(found.begin(), found.end()), found.end());
     return found;
+}
+
+std::size_t stride() {
+    static const std::size_t step = std::getenv("BELAY_SANITIZED") == nullptr ? 1 : 7;
+    return step;
 }
 
 void tally::conclude() const {

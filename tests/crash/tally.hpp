@@ -8,6 +8,9 @@ namespace belay::crash {
 /// The same without repetitions.
 problems once_each(problems found);
 
+/// How many points the outermost loops go on at once: all of them count, unless a sanitizer makes everything slow.
+std::size_t stride();
+
 class tally {
 public:
     explicit tally(std::string group) : group_(std::move(group)) {}

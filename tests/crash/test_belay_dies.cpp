@@ -83,7 +83,7 @@ life end_it(branch& b, const scenario& s, tally& t) {
 /// Dies at each point of a recovery, and is recovered once more. Neighbours that leave the same behind count once.
 void die_again(const branch& from, std::size_t points, const scenario& s, tally& t) {
     std::optional<site> before;
-    for (std::size_t number = 1; number <= points; ++number) {
+    for (std::size_t number = 1; number <= points; number += stride()) {
         auto dying = from.at;
         const auto second = recover(dying, s, kill_at(number));
         if (before && same_place(*before, dying)) {
@@ -122,7 +122,7 @@ void run_matrix(const scenario& s) {
     t.take(after_the_end(undisturbed, s), undisturbed, [&] { return s.name + ": nothing happens"; });
     CHECK((whole.report && (whole.report->how == core::outcome::committed) == s.may_keep));
     std::optional<site> before;
-    for (std::size_t number = 1; number <= whole.points; ++number) {
+    for (std::size_t number = 1; number <= whole.points; number += stride()) {
         auto dying = s.begin();
         const auto first = run_belay(dying, s, kill_at(number));
         if (!before || !same_place(*before, dying)) {

@@ -116,7 +116,7 @@ template <class Each>
 void for_each_point(const scenario& s, Each each) {
     auto undisturbed = s.begin();
     const auto points = run_belay(undisturbed, s).points;
-    for (std::size_t number = 1; number <= points; ++number) {
+    for (std::size_t number = 1; number <= points; number += stride()) {
         each(number);
     }
 }

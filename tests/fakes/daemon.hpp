@@ -93,7 +93,8 @@ public:
     milliseconds copies_until{0}; ///< driver dir: a copy that a dead daemon left behind writes until then
     bool leaves_leftovers{false}; ///< driver btrfs: a restore that is cut leaves what makes every later one fail
     bool leftover{false};
-    bool lucky{false}; ///< an operation that is cut had its effect, where either may be
+    bool tells_generations{true}; ///< a restore leaves a new generation, and the state of power of the snapshot
+    bool lucky{false};            ///< an operation that is cut had its effect, where either may be
 
     milliseconds operation_takes{100};
     milliseconds orphans_take{3'000};
@@ -308,8 +309,11 @@ private:
         put_files_back(on, found->second);
         if (o.target == "root") {
             config = found->second.config;
-            powered = found->second.powered;
-            facts.generation = "generation-" + std::to_string(++restores_);
+            ++restores_;
+            if (tells_generations) {
+                powered = found->second.powered;
+                facts.generation = "generation-" + std::to_string(restores_);
+            }
         }
     }
 
