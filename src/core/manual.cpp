@@ -30,11 +30,6 @@ std::vector<std::string> clean_up_commands(const incus_commands& incus, bool fro
     return commands;
 }
 
-/// Whether the way back is the snapshot. One that was not seen to succeed is never restored.
-bool goes_back(const state& s) {
-    return s.decision ? s.decision == verdict::undo : s.tried(act::upgrade) && s.snapshots_complete();
-}
-
 /// `Failed to rename "A" to "A.incustmp": …`: the path A, or nothing.
 std::string path_before_leftover(const std::string& cause) {
     constexpr std::string_view head = "Failed to rename \"";
@@ -79,7 +74,7 @@ std::vector<std::string> manual_commands(const state& s, const std::string& txn)
     if (s.decision == verdict::commit) {
         return {incus.unlock()};
     }
-    if (!goes_back(s)) {
+    if (!s.goes_back()) {
         const bool snapshot = s.tried(act::snapshot, "root");
         const bool frozen = !s.ok(act::unpause) && (s.tried(act::pause) || (snapshot && !s.ok(act::snapshot, "root")));
         const bool left = snapshot && !s.ok(act::discard, "root");
@@ -105,7 +100,7 @@ way_out end_by_hand(const state& s, const std::string& txn) {
     if (s.decision == verdict::commit) {
         return {recover + "The upgrade was decided to be kept; what is left is the lock. By hand:", commands};
     }
-    if (!goes_back(s)) {
+    if (!s.goes_back()) {
         return {recover + what + " had not begun. To clean up by hand, in this order:", commands};
     }
     if (s.restored()) {

@@ -126,11 +126,9 @@ bool leaves_something(act what) {
     return what == act::unlock || what == act::discard || what == act::keep || what == act::schedule_on;
 }
 
-/// A failure before the verdict: undone when the upgrade, or what would have led to it, can have touched the instance
-/// and there is a whole snapshot to go back to; else given up. A process that goes on from the journal comes to the
-/// same verdict, so that one which could not be written down is not contradicted.
+/// A failure before the verdict is undone, or given up.
 verdict verdict_on_failure(const state& s) {
-    return s.snapshots_complete() && (s.tried(act::upgrade) || s.not_resumed) ? verdict::undo : verdict::refuse;
+    return s.goes_back() ? verdict::undo : verdict::refuse;
 }
 
 verdict verdict_on_success(const state& s) {

@@ -140,6 +140,10 @@ bool state::restored() const {
     return std::ranges::all_of(how.targets, [&](const auto& target) { return ok(act::restore, target); });
 }
 
+bool state::goes_back() const {
+    return decision ? decision == verdict::undo : snapshots_complete() && (tried(act::upgrade) || not_resumed);
+}
+
 bool failed_to_resume(const state& s, const finished& e) {
     return !s.decision && (e.what.what == act::unpause || e.what.what == act::resume) && e.how != result::ok &&
            e.how != result::again;

@@ -44,6 +44,12 @@ struct state {
     /// Whether every target was restored.
     bool restored() const;
 
+    /// Whether it is undone, or would be if it failed now: when the upgrade, or what would have led to it, can have
+    /// touched the instance, and there is a whole snapshot to go back to. One that was not seen to succeed is never
+    /// restored. A process that goes on from the journal comes to the same answer, so that a verdict which could not be
+    /// written down is not contradicted.
+    bool goes_back() const;
+
     /// Whether nothing is left to do but to wait for a confirmation.
     bool waits_for_confirmation() const;
 };

@@ -52,7 +52,7 @@ core::expected<core::observed> transaction::ask_host() {
                     : core::owner_of(examined_.lock, request_.txn, world_.locks.self(request_.txn).machine_id);
     // A restore since then was this transaction's own, as long as it has the lock; without one it was somebody's who
     // ended the transaction by hand, unless another transaction has had the instance since.
-    const bool undoes = state().decision ? state().decision == core::verdict::undo : state().tried(core::act::upgrade);
+    const bool undoes = state().goes_back();
     const bool ours = seen.lock == core::lock_owner::ours;
     seen.by_hand = seen.lock == core::lock_owner::nobody && undoes && !state().restored() && moved_back(examined_) &&
                    examined_.restored != request_.txn && !world_.locks.locked_since(request_.txn, examined_.facts.uuid);
