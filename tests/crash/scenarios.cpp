@@ -126,6 +126,14 @@ scenario two_disks(std::string name, scenario s) {
     return s;
 }
 
+/// The first process cannot end its pause, and whoever recovers can.
+scenario stays_paused() {
+    auto s = two_disks("two disks, stays paused", good());
+    s.may_keep = false;
+    s.first = [](fake_world& w) { w.incus.failures["unpause"] = {}; };
+    return s;
+}
+
 scenario undo() {
     auto s = with(good(), "undo of a kept upgrade", [](fake_world& w) {
         w.plan.command = {};
@@ -199,6 +207,7 @@ std::vector<scenario> scenarios(const std::string& driver) {
         with(bad_command, "restart, bad command", [](fake_world& w) { w.plan.restart = core::restart_policy::always; }),
         two_disks("two disks", good()),
         two_disks("two disks, bad command", bad_command),
+        stays_paused(),
         undo(),
         never_healthy(),
     };
