@@ -142,6 +142,9 @@ life recover(site& on, const scenario& s, const intervention& step_in, const pre
     if (on.journal.empty() || (known.end && known.end != core::outcome::stuck)) {
         return {life::end::nothing_to_do};
     }
+    if (!known.open) {
+        return {life::end::no_beginning}; // the journal does not say what it is about
+    }
     if (is_waiting(on, known)) {
         return {life::end::left_waiting};
     }
@@ -164,8 +167,8 @@ life recover(site& on, const scenario& s, const intervention& step_in, const pre
 }
 
 std::string_view name_of(life::end how) {
-    constexpr std::array<std::string_view, 7> names{"reported",  "killed", "nothing to do", "left waiting",
-                                                    "no daemon", "locked", "ended by hand"};
+    constexpr std::array<std::string_view, 8> names{"reported",  "killed", "nothing to do", "left waiting",
+                                                    "no daemon", "locked", "ended by hand", "no beginning"};
     return names[static_cast<std::size_t>(how)];
 }
 

@@ -24,7 +24,7 @@ using intervention = std::function<void(fakes::fake_world&, const point&)>;
 intervention kill_at(std::size_t number);
 
 struct life {
-    enum class end { reported, killed, nothing_to_do, left_waiting, no_daemon, locked, ended_by_hand };
+    enum class end { reported, killed, nothing_to_do, left_waiting, no_daemon, locked, ended_by_hand, no_beginning };
     end how{end::nothing_to_do};
     std::optional<core::report> report{};
     std::size_t points{0}; ///< that it passed
