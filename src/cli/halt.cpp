@@ -3,9 +3,12 @@
 
 #include "cli/surroundings.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
+#include <string_view>
 #include <unistd.h>
+#include <vector>
 
 namespace belay::cli {
 
@@ -13,10 +16,10 @@ namespace {
 
 class halt final : public ports::listener {
 public:
-    explicit halt(std::uint64_t seq) : seq_(seq) {}
+    explicit halt(std::vector<std::uint64_t> moments) : moments_(std::move(moments)) {}
 
     void on(const core::record& r) override {
-        if (r.seq == seq_ && !core::transient(r.what)) {
+        if (std::ranges::find(moments_, r.seq) != moments_.end() && !core::transient(r.what)) {
             ::kill(::getpid(), SIGSTOP);
         }
     }
@@ -24,18 +27,30 @@ public:
     void recall(const core::record&) override {}
 
 private:
-    std::uint64_t seq_;
+    std::vector<std::uint64_t> moments_;
 };
+
+/// `7` or `7,12`; nothing when a part of it is no number.
+std::vector<std::uint64_t> numbers_in(std::string_view text) {
+    std::vector<std::uint64_t> numbers;
+    while (!text.empty()) {
+        const auto part = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(text.size(), part.size() + 1));
+        std::uint64_t number{};
+        const auto [end, problem] = std::from_chars(part.data(), part.data() + part.size(), number);
+        if (problem != std::errc{} || end != part.data() + part.size()) {
+            return {};
+        }
+        numbers.push_back(number);
+    }
+    return numbers;
+}
 
 } // namespace
 
 std::unique_ptr<ports::listener> make_halt() {
-    const auto text = variable("BELAY_TEST_HALT_AFTER");
-    std::uint64_t seq{};
-    if (!text || std::from_chars(text->data(), text->data() + text->size(), seq).ec != std::errc{}) {
-        return nullptr;
-    }
-    return std::make_unique<halt>(seq);
+    auto moments = numbers_in(variable("BELAY_TEST_HALT_AFTER").value_or(""));
+    return moments.empty() ? nullptr : std::make_unique<halt>(std::move(moments));
 }
 
 } // namespace belay::cli

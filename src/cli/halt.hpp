@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For the tests of crashes: stops this process (SIGSTOP) right after a certain event was journalled, so that a test can
+// For the tests of crashes: stops this process (SIGSTOP) right after certain events were journalled, so that a test can
 // kill it, or the daemon, at that very moment.
 #pragma once
 #include "ports/listener.hpp"
@@ -8,8 +8,8 @@
 
 namespace belay::cli {
 
-/// A listener that stops the process after the journalled event of the number in BELAY_TEST_HALT_AFTER (the `seq` of
-/// the envelope); nothing without that variable.
+/// A listener that stops the process after each journalled event whose number (the `seq` of the envelope) is in
+/// BELAY_TEST_HALT_AFTER, as in "7" or "7,12"; nothing without that variable.
 std::unique_ptr<ports::listener> make_halt();
 
 } // namespace belay::cli

@@ -369,10 +369,10 @@ TEST_CASE("Ctrl-C asks to undo also while keys are listened to") {
     CHECK(child.next() == "none");
 }
 
-TEST_CASE("the process stops right after the event that a test of crashes names") {
+TEST_CASE("the process stops right after each event that a test of crashes names") {
     const pid_t child = ::fork();
     if (child == 0) {
-        ::setenv("BELAY_TEST_HALT_AFTER", "3", 1);
+        ::setenv("BELAY_TEST_HALT_AFTER", "3,5", 1);
         const auto halt = cli::make_halt();
         if (!halt) {
             ::_exit(1);
@@ -381,13 +381,17 @@ TEST_CASE("the process stops right after the event that a test of crashes names"
         halt->on(record_of(3, core::soaking{})); // shown, not journalled
         halt->recall(record_of(3, core::warned{"of the past"}));
         halt->on(record_of(3, core::warned{"now"}));
+        halt->on(record_of(4, core::warned{"between"}));
+        halt->on(record_of(5, core::warned{"again"}));
         ::_exit(7);
     }
     int status = 0;
-    REQUIRE(::waitpid(child, &status, WUNTRACED) == child);
-    CHECK(WIFSTOPPED(status));
-    CHECK(WSTOPSIG(status) == SIGSTOP);
-    ::kill(child, SIGCONT);
+    for (int stop = 0; stop < 2; ++stop) {
+        REQUIRE(::waitpid(child, &status, WUNTRACED) == child);
+        CHECK(WIFSTOPPED(status));
+        CHECK(WSTOPSIG(status) == SIGSTOP);
+        ::kill(child, SIGCONT);
+    }
     REQUIRE(::waitpid(child, &status, WUNTRACED) == child);
     CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 7)); // it goes on as if nothing had been
     if (WIFSTOPPED(status)) {
@@ -398,7 +402,7 @@ TEST_CASE("the process stops right after the event that a test of crashes names"
 TEST_CASE("nothing stops a process that nobody wants to stop") {
     ::unsetenv("BELAY_TEST_HALT_AFTER");
     CHECK_FALSE(cli::make_halt());
-    for (const auto* text : {"", "soon", "-1"}) {
+    for (const auto* text : {"", "soon", "-1", "3,x", ","}) {
         ::setenv("BELAY_TEST_HALT_AFTER", text, 1);
         CHECK_FALSE(cli::make_halt());
     }
