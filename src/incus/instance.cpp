@@ -9,6 +9,7 @@
 #include "incus/bodies.hpp"
 #include "incus/copies.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <thread>
 #include <utility>
@@ -260,10 +261,16 @@ core::expected<void> instance::pause(milliseconds limit) {
 
 namespace {
 
-/// "Freezing" is what a daemon that died while it froze the instance may leave (cgroup v1).
-bool paused(const instance_state& s) {
-    return s.status == "Frozen" || s.status == "Freezing";
+/// What a daemon that died while it froze the instance may leave (cgroup v1).
+bool half_paused(const instance_state& s) {
+    return s.status == "Freezing";
 }
+
+bool paused(const instance_state& s) {
+    return s.status == "Frozen" || half_paused(s);
+}
+
+constexpr milliseconds freeze_limit{10'000};
 
 } // namespace
 
@@ -273,6 +280,10 @@ core::expected<void> instance::unpause(milliseconds limit) {
     BELAY_TRY(const instance_state, seen, look(until));
     if (!paused(seen)) {
         return {};
+    }
+    if (half_paused(seen)) {
+        // The daemon unfreezes only what is frozen, so that the freezing is ended first. What came of it is seen below.
+        (void)change_state("freeze", freeze_limit, false, deadline(std::min(freeze_limit, until.left())));
     }
     const auto done = change_state("unfreeze", limit, false, until);
     if (!done && done.error().code != reason::io_error) {
@@ -284,9 +295,9 @@ core::expected<void> instance::unpause(milliseconds limit) {
     }
     return core::failure(
         reason::io_error,
-        fmt::format("instance {0} could not be unpaused ({1}): `incus resume {0}`, or if that does not "
+        fmt::format("instance {0} could not be unpaused ({1}): `{2}incus resume {0}`, or if that does not "
                     "help `incus stop --force {0} && incus start {0}`",
-                    name_, now.status),
+                    name_, now.status, half_paused(now) ? fmt::format("incus pause {}; ", name_) : std::string()),
         done ? std::string() : done.error().cause);
 }
 
@@ -334,7 +345,7 @@ core::expected<void> instance::start(milliseconds limit) {
         if (now.facts.running) {
             return {};
         }
-        if (now.status == "Frozen") { // the daemon calls that running
+        if (paused(now)) { // the daemon calls that running
             return unpause(until.left());
         }
     }

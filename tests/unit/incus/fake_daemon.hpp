@@ -320,7 +320,7 @@ private:
         }
         if (action == "freeze") {
             return begin([this] { status = "Frozen"; }, {},
-                         status == "Running" ? "" : "The container is already frozen");
+                         status == "Frozen" ? "The container is already frozen" : "");
         }
         if (action == "unfreeze") {
             return begin([this] { status = "Running"; }, {},

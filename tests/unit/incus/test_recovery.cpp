@@ -402,6 +402,22 @@ TEST_CASE("only an instance that is frozen is unfrozen", "[incus]") {
     CHECK(s.daemon.status == "Frozen");
 }
 
+TEST_CASE("an instance that a dead daemon froze half-way is frozen, and then unfrozen", "[incus]") {
+    setup s;
+    s.daemon.status = "Freezing";
+    CHECK(s.web1.unpause(5s));
+    CHECK(s.daemon.status == "Running");
+    s.daemon.status = "Freezing";
+    CHECK(s.web1.start(5s));
+    CHECK(s.daemon.status == "Running");
+    s.daemon.status = "Freezing";
+    s.daemon.next_error = "Failed to freeze";
+    const auto failed = s.web1.unpause(5s);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().message.starts_with(
+        "instance web1 could not be unpaused (Freezing): `incus pause web1; incus resume web1`, or"));
+}
+
 TEST_CASE("an instance is looked at for a pause only when nothing is under way on it any more", "[incus]") {
     setup s;
     s.daemon.status = "Frozen"; // by a snapshot that copies
