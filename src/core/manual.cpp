@@ -53,7 +53,11 @@ std::vector<std::string> mending_commands(const std::vector<error>& why) {
         }
         const auto leftover = shell_quote(path + ".incustmp");
         if (e.cause.find("file exists") != std::string::npos) {
-            return {"btrfs subvolume delete " + leftover};
+            // A restore that was cut before it made the instance anew has moved away all there is of it, and Incus
+            // makes an empty directory in its place. As long as one of the two is such a directory no restore succeeds.
+            const auto place = shell_quote(path);
+            return {"if rmdir " + place + " 2>/dev/null; then mv " + leftover + " " + place + "; else rmdir " +
+                    leftover + " 2>/dev/null || btrfs subvolume delete " + leftover + "; fi"};
         }
         if (e.cause.find("no such file") != std::string::npos) {
             return {"mv " + leftover + " " + shell_quote(path)};

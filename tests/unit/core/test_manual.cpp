@@ -53,11 +53,11 @@ state after(std::initializer_list<act> acts) {
 
 } // namespace
 
-TEST_CASE("a subvolume that a cut restore left beside the instance is deleted") {
-    CHECK(mending_commands({leftover_in_the_way(pool + "/containers/web1")}) ==
-          commands{"btrfs subvolume delete /var/lib/incus/storage-pools/p/containers/web1.incustmp"});
-    CHECK(mending_commands({leftover_in_the_way(pool + "/containers/pp_p1")}) ==
-          commands{"btrfs subvolume delete /var/lib/incus/storage-pools/p/containers/pp_p1.incustmp"});
+TEST_CASE("a subvolume that a cut restore left is deleted beside the instance, or moved back when it is all there is") {
+    CHECK(mending_commands({leftover_in_the_way("/pool/containers/web1")}) ==
+          commands{"if rmdir /pool/containers/web1 2>/dev/null; then mv /pool/containers/web1.incustmp "
+                   "/pool/containers/web1; else rmdir /pool/containers/web1.incustmp 2>/dev/null || "
+                   "btrfs subvolume delete /pool/containers/web1.incustmp; fi"});
 }
 
 TEST_CASE("a subvolume that is all that a cut restore left is moved back") {
@@ -68,7 +68,10 @@ TEST_CASE("a subvolume that is all that a cut restore left is moved back") {
 
 TEST_CASE("an odd path is quoted for the shell") {
     CHECK(mending_commands({leftover_in_the_way("/srv/my pool/it's; rm -rf x/web1")}) ==
-          commands{"btrfs subvolume delete '/srv/my pool/it'\\''s; rm -rf x/web1.incustmp'"});
+          commands{"if rmdir '/srv/my pool/it'\\''s; rm -rf x/web1' 2>/dev/null; then "
+                   "mv '/srv/my pool/it'\\''s; rm -rf x/web1.incustmp' '/srv/my pool/it'\\''s; rm -rf x/web1'; "
+                   "else rmdir '/srv/my pool/it'\\''s; rm -rf x/web1.incustmp' 2>/dev/null || "
+                   "btrfs subvolume delete '/srv/my pool/it'\\''s; rm -rf x/web1.incustmp'; fi"});
     CHECK(mending_commands({only_the_leftover("/srv/$(x)/web1")}) ==
           commands{"mv '/srv/$(x)/web1.incustmp' '/srv/$(x)/web1'"});
 }
@@ -77,8 +80,8 @@ TEST_CASE("the latest error counts that can be mended") {
     const auto first = leftover_in_the_way(pool + "/containers/web1");
     const auto later = only_the_leftover(pool + "/containers/web1");
     CHECK(mending_commands({first, later}).front().starts_with("mv "));
-    CHECK(mending_commands({later, first}).front().starts_with("btrfs subvolume delete "));
-    CHECK(mending_commands({first, failed("dataset is busy")}).front().starts_with("btrfs subvolume delete "));
+    CHECK(mending_commands({later, first}).front().starts_with("if rmdir "));
+    CHECK(mending_commands({first, failed("dataset is busy")}).front().starts_with("if rmdir "));
 }
 
 TEST_CASE("an error that says nothing of a leftover cannot be mended") {
@@ -115,10 +118,10 @@ TEST_CASE("a stuck transaction is ended by hand from where it got stuck") {
     }
     SECTION("the restore failed for a leftover, which is mended first") {
         done(s, act::stop);
-        s.why.push_back(leftover_in_the_way(pool + "/containers/lab 1_web1"));
+        const auto leftover = leftover_in_the_way(pool + "/containers/lab 1_web1");
+        s.why.push_back(leftover);
         auto all = restore;
-        all.insert(all.begin(),
-                   "btrfs subvolume delete '/var/lib/incus/storage-pools/p/containers/lab 1_web1.incustmp'");
+        all.insert(all.begin(), mending_commands({leftover}).front());
         CHECK(manual_commands(s, txn) == all);
     }
     SECTION("it was restored, and only the lock and the start are left") {
