@@ -176,7 +176,7 @@ TEST_CASE("a stuck undo names its commands, what stands in the way first", "[rep
     CHECK(text.ends_with(R"(
   kept  the lock and the snapshot belay-20260501t120000z-ab12
   On the server, this mends what stands in the way:
-    btrfs subvolume delete /var/lib/incus/storage-pools/p/containers/web1.incustmp
+    if rmdir /var/lib/incus/storage-pools/p/containers/web1 2>/dev/null; then mv /var/lib/incus/storage-pools/p/containers/web1.incustmp /var/lib/incus/storage-pools/p/containers/web1; else rmdir /var/lib/incus/storage-pools/p/containers/web1.incustmp 2>/dev/null || btrfs subvolume delete /var/lib/incus/storage-pools/p/containers/web1.incustmp; fi
   Then `belay recover` ends it. By hand, in this order:
     incus snapshot restore web1 belay-20260401t120000z-0001
     incus config unset web1 user.belay.transaction
