@@ -149,6 +149,15 @@ private:
     bool overflow_{false};
 };
 
+/// What a collector printed itself.
+std::string without_end_mark(std::string text) {
+    if (const auto at = text.rfind(end_mark); at != std::string::npos) {
+        text.erase(at);
+    }
+    text.erase(text.find_last_not_of('\n') + 1);
+    return text.empty() ? text : text + "\n";
+}
+
 /// Takes the end of a check into its reading.
 void conclude(core::reading& reading, const core::check_spec& spec, const core::expected<ports::guest_exit>& end,
               bool overflow, std::string_view out, std::string_view err) {
@@ -242,7 +251,7 @@ core::expected<guest_script> runner::guest_form(const core::check_spec& spec) {
 core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& spec,
                                                        const std::vector<std::pair<std::string, std::string>>& env,
                                                        const ports::output_sink& sink, std::stop_token stop,
-                                                       printed& text) {
+                                                       printed& text, leftovers what) {
     BELAY_TRY(auto, script, guest_form(spec));
     ports::guest_command command;
     command.argv = script.argv;
@@ -250,7 +259,7 @@ core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& s
     command.input = script.input;
     for (int attempt = 1;; ++attempt) {
         auto end = host_.exec(command, spec.timeout, sink, stop);
-        if (end && end->how != ports::ended::exited) {
+        if (end && end->how != ports::ended::exited && what == leftovers::swept) {
             sweep(env.back().second);
         }
         if (!end || !output_is_lost(script, *end, text.out, text.err)) {
@@ -293,7 +302,7 @@ void runner::sweep(const std::string& run_id) {
 }
 
 core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
-                              printed& text) {
+                              printed& text, leftovers what) {
     core::reading reading{spec.name, spec.where, spec.required, core::health::fail, {}, {}, {}, 0};
     // Looked at each time: a recovery and an undo run what a journal names, long after it was chosen.
     if (auto trusted = spec.file.empty() ? core::expected<void>{} : check_trust(spec.file, ::geteuid()); !trusted) {
@@ -312,7 +321,7 @@ core::reading runner::run_one(const core::check_spec& spec, const ports::hook_co
     const auto env = environment(context, run_id);
     const auto end = spec.where == core::place::host
                          ? run_on_host(spec, env, std::ref(output), enough.get_token())
-                         : run_in_guest(spec, env, std::ref(output), enough.get_token(), text);
+                         : run_in_guest(spec, env, std::ref(output), enough.get_token(), text, what);
     reading.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     conclude(reading, spec, end, output.overflow(), text.out, text.err);
     return reading;
@@ -337,6 +346,29 @@ std::vector<core::reading> runner::run(const std::vector<core::check_spec>& spec
         }
     }
     return readings;
+}
+
+std::vector<ports::evidence> runner::gather(const std::vector<core::check_spec>& collectors,
+                                            const ports::hook_context& context, core::milliseconds limit) {
+    std::vector<printed> texts(collectors.size());
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 0; i < collectors.size(); ++i) {
+            threads.emplace_back([&, i] {
+                auto spec = collectors[i];
+                spec.timeout = std::min(spec.timeout, limit);
+                (void)run_one(spec, context, {}, texts[i], leftovers::left);
+            });
+        }
+    }
+    std::vector<ports::evidence> found;
+    for (std::size_t i = 0; i < collectors.size(); ++i) {
+        auto text = without_end_mark(std::move(texts[i].out));
+        if (text.find_first_not_of(" \n") != std::string::npos) {
+            found.push_back({collectors[i].name, std::move(text)});
+        }
+    }
+    return found;
 }
 
 } // namespace belay::checks

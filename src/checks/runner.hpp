@@ -41,18 +41,26 @@ public:
     std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
                                    std::stop_token stop) override;
 
+    std::vector<ports::evidence> gather(const std::vector<core::check_spec>& collectors,
+                                        const ports::hook_context& context, core::milliseconds limit) override;
+
 private:
+    /// What is done with a program in the instance that is ended before its time: its children are looked for, or left,
+    /// since the instance is about to be stopped.
+    enum class leftovers { swept, left };
+
     struct printed {
         std::string out;
         std::string err;
     };
 
     core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
-                          printed& text);
+                          printed& text, leftovers what = leftovers::swept);
     core::expected<guest_script> guest_form(const core::check_spec& spec);
     core::expected<ports::guest_exit> run_in_guest(const core::check_spec& spec,
                                                    const std::vector<std::pair<std::string, std::string>>& env,
-                                                   const ports::output_sink& sink, std::stop_token stop, printed& text);
+                                                   const ports::output_sink& sink, std::stop_token stop, printed& text,
+                                                   leftovers what);
     core::expected<ports::guest_exit> run_on_host(const core::check_spec& spec,
                                                   const std::vector<std::pair<std::string, std::string>>& env,
                                                   const ports::output_sink& sink, std::stop_token stop);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/arguments.hpp"
 
+#include "core/coverage.hpp"
 #include "core/durations.hpp"
 #include "core/names.hpp"
 #include "core/text.hpp"
@@ -87,13 +88,13 @@ void add_duration(CLI::App* app, const std::string& name, milliseconds& into, co
 
 /// An option with a fixed set of words; the first one is the default.
 template <class Enum>
-void add_choice(CLI::App* app, const std::string& name, Enum& into,
+CLI::Option* add_choice(CLI::App* app, const std::string& name, Enum& into,
                 const std::vector<std::pair<std::string, Enum>>& words, const std::string& help) {
     std::string list;
     for (const auto& [word, value] : words) {
         list += (list.empty() ? "" : "|") + word;
     }
-    app->add_option_function<std::string>(
+    return app->add_option_function<std::string>(
            name,
            [&into, name, words, list](const std::string& text) {
                const auto found = std::ranges::find(words, text, &std::pair<std::string, Enum>::first);
@@ -160,6 +161,10 @@ void add_number(CLI::App* app, const std::string& name, std::optional<unsigned>&
         ->type_name("ID");
 }
 
+CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& into, const std::string& help) {
+    return app->add_option(name, into, help)->transform(CLI::AsSizeValue(false).description(""))->type_name("SIZE");
+}
+
 void add_command_options(CLI::App* app, run_options& into) {
     app->option_defaults()->group("Command");
     app->add_option_function<std::vector<std::string>>(
@@ -180,10 +185,78 @@ void add_command_options(CLI::App* app, run_options& into) {
     app->add_flag("-i,--interactive", into.command.interactive, "Give the command this terminal; nothing is logged");
     add_duration(app, "--timeout", into.limit.upgrade,
                  "Undo when the command has not ended after this time; 0 waits for ever");
-    app->add_option("--log-limit", into.log_limit, "How much output is kept in the log, head and tail; 0 keeps all")
-        ->transform(CLI::AsSizeValue(false).description(""))
-        ->type_name("SIZE")
+    add_size(app, "--log-limit", into.log_limit, "How much output is kept in the log, head and tail; 0 keeps all")
         ->default_str("100MiB");
+}
+
+/// `all`, `none`, or names with commas between them.
+std::optional<std::vector<std::string>> volumes_in(const std::string& text) {
+    if (text == "all") {
+        return std::nullopt;
+    }
+    std::vector<std::string> names;
+    if (text == "none") {
+        return names;
+    }
+    for (std::size_t from = 0; from <= text.size();) {
+        const auto end = std::min(text.find(',', from), text.size());
+        if (end == from) {
+            refuse("--volumes: '" + core::printable(text) + "' has an empty name: write all, none, or POOL/VOLUME,...");
+        }
+        names.push_back(text.substr(from, end - from));
+        from = end + 1;
+    }
+    return names;
+}
+
+void add_snapshot_options(CLI::App* app, run_options& into) {
+    app->option_defaults()->group("Snapshot");
+    app->add_option_function<std::string>(
+           "--volumes", [&into](const std::string& text) { into.volumes = volumes_in(text); },
+           "Custom volumes that are snapshotted and restored with the instance: all, none, or POOL/VOLUME,...")
+        ->type_name("all|none|LIST")
+        ->default_str("all");
+    add_choice<core::snapshot_mode>(app, "--snapshot-mode", into.mode,
+                                    {{"live", core::snapshot_mode::live},
+                                     {"paused", core::snapshot_mode::paused},
+                                     {"stopped", core::snapshot_mode::stopped}},
+                                    "What the instance does meanwhile (default: paused with volumes, else live)")
+        ->default_str("");
+    app->add_option("--quiesce", into.quiesce, "Shell command in the instance before the snapshots")->type_name("CMD");
+    app->add_option("--resume", into.resume, "The same after them, whatever became of them")->type_name("CMD");
+    app->add_option_function<std::string>(
+           "--min-free",
+           [&into](const std::string& text) {
+               std::uint64_t size{};
+               std::string input = text;
+               const auto problem = CLI::AsSizeValue(false)(input);
+               const auto [end, wrong] = std::from_chars(input.data(), input.data() + input.size(), size);
+               if (!problem.empty() || wrong != std::errc{} || end != input.data() + input.size()) {
+                   refuse("--min-free: '" + core::printable(text) + "' is no size: write 500MiB or 2GiB");
+               }
+               into.min_free = size;
+           },
+           "What must be free in every storage pool concerned (default: a tenth of the pool, at most 1GiB)")
+        ->type_name("SIZE");
+    add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot",
+             "PATH");
+}
+
+/// What stays when it is over.
+void add_keepsakes(CLI::App* app, run_options& into) {
+    app->option_defaults()->group("What is kept");
+    add_duration(app, "--keep-for", into.keep_for, "How long the snapshot of a kept upgrade lives; 0: for ever");
+    app->add_option("--keep", into.keep, "How many of those an instance has at most; 0: any number")
+        ->check(CLI::Range(0, 1'000))
+        ->type_name("N")
+        ->default_str("2");
+    app->add_flag("--drop-if-unchanged", into.drop_if_unchanged,
+                  "Keep no snapshot when the command succeeded and changed no package");
+    add_duration(app, "--evidence-limit", into.limit.evidence,
+                 "How long it may take to save what tells why the upgrade failed, before it is undone; 0 saves nothing");
+    add_list(app, "--evidence", into.evidence, "Save what this shell command in the instance prints as well", "CMD");
+    app->add_flag("--keep-failed", into.keep_failed,
+                  "Before it is undone, copy the broken state to a stopped instance NAME-failed-TXN");
 }
 
 void add_policy(CLI::App* app, run_options& into) {
@@ -205,8 +278,10 @@ void add_policy(CLI::App* app, run_options& into) {
     add_duration(app, "--stop-timeout", into.limit.stop,
                  "How long a graceful stop may take before it is forced; 0 forces");
     add_duration(app, "--daemon-wait", into.limit.daemon_wait, "How long an Incus daemon that is away is waited for");
-    add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot",
-             "PATH");
+    add_duration(app, "--restart-timeout", into.limit.restart, "How long the instance may take to boot then");
+    add_snapshot_options(app, into);
+    add_keepsakes(app, into);
+    app->option_defaults()->group("Policy");
     app->add_flag("--dry-run", into.dry_run, "Print what would be done, and touch nothing");
     app->option_defaults()->group("Options");
 }
@@ -243,6 +318,18 @@ void check_instances(const std::vector<std::string>& instances) {
     }
 }
 
+/// The copy of a broken instance has its name and its transaction's.
+void check_kept_names(const run_options& run) {
+    constexpr std::size_t longest_name = 63;
+    for (const auto& name : run.instances) {
+        const auto copy = core::failed_copy_name(name, core::make_transaction_id({}, 0));
+        if (run.keep_failed && copy.size() > longest_name) {
+            refuse("--keep-failed: the copy of " + name + " would be called " + name + "-failed-TRANSACTION, longer than "
+                   "the 63 characters that Incus allows");
+        }
+    }
+}
+
 void finish_run(run_options& run, const std::vector<std::string>& command) {
     check_instances(run.instances);
     if (command.empty()) {
@@ -253,6 +340,7 @@ void finish_run(run_options& run, const std::vector<std::string>& command) {
         refuse("the command is empty: its first word is the program to run");
     }
     run.command.argv = command;
+    check_kept_names(run);
     if (run.command.interactive && run.common.format != output_format::text) {
         refuse("--interactive needs the terminal, and --format json and jsonl need standard output: choose one");
     }

@@ -42,6 +42,16 @@ struct run_options {
     bool accept_unhealthy{false};
     std::vector<std::string> expect_lost;
     std::vector<std::string> uncovered;
+    core::snapshot_mode mode{core::snapshot_mode::automatic};
+    std::optional<std::vector<std::string>> volumes; ///< as in core::plan
+    std::string quiesce;
+    std::string resume;
+    std::optional<std::uint64_t> min_free;
+    std::vector<std::string> evidence; ///< commands
+    bool keep_failed{false};
+    bool drop_if_unchanged{false};
+    core::milliseconds keep_for{std::chrono::hours(7 * 24)};
+    int keep{2};
     std::uint64_t log_limit{100U << 20U};
     bool dry_run{false};
 };

@@ -7,6 +7,7 @@
 #include "cli/site.hpp"
 #include "cli/spectators.hpp"
 #include "cli/surroundings.hpp"
+#include "core/coverage.hpp"
 #include "report/dry_run.hpp"
 #include "report/jsonl.hpp"
 #include "report/text.hpp"
@@ -58,6 +59,19 @@ core::plan plan_for(const run_options& options, const setting& s, const std::str
     plan.accept_unhealthy = options.accept_unhealthy;
     plan.limit = options.limit;
     plan.restart = options.restart;
+    plan.mode = options.mode;
+    plan.volumes = options.volumes;
+    plan.quiesce = options.quiesce;
+    plan.resume = options.resume;
+    plan.hooks = !options.quiesce.empty() || !options.resume.empty();
+    plan.min_free = options.min_free;
+    plan.saves_evidence = options.limit.evidence > core::milliseconds{0};
+    plan.keeps_failed = options.keep_failed;
+    plan.lists_packages = true;
+    plan.drops_unchanged = options.drop_if_unchanged;
+    plan.retains = true;
+    plan.keep_for = options.keep_for;
+    plan.keep = options.keep;
     plan.confirms = options.limit.confirm > core::milliseconds{0};
     return plan;
 }
@@ -114,7 +128,9 @@ int print_plans(const run_options& options, const setting& s) {
         print(report::dry_run_text(plan, now->facts, look));
         auto allowed = run::check_facts(now->facts, plan);
         if (allowed) {
-            allowed = host.check_restorable(now->facts, request_limit);
+            auto settled = plan;
+            core::settle(settled, now->facts);
+            allowed = host.check_restorable(now->facts, settled, request_limit);
         }
         if (!allowed) {
             code = std::max(code, complain(allowed.error()));

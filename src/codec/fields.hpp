@@ -49,14 +49,17 @@ public:
         }
     }
 
+    /// A field that is always written, and that an older belay did not know.
+    template <class T>
+    void later(const char* name, const T& value) {
+        key(name, value);
+    }
+
     /// A field that is null when its value says nothing.
     template <class T>
     void or_null(const char* name, const T& value) {
         object_[name] = value == T{} ? json(nullptr) : written(value);
     }
-
-    /// A field that has no value yet.
-    void null(const char* name) { object_[name] = nullptr; }
 
     template <class T>
     static json written(const T& value) {
@@ -114,11 +117,14 @@ public:
     }
 
     template <class T>
-    void or_null(const char* name, T& value) {
+    void later(const char* name, T& value) {
         maybe(name, value);
     }
 
-    void null(const char*) {}
+    template <class T>
+    void or_null(const char* name, T& value) {
+        maybe(name, value);
+    }
 
     template <class T>
     void read(const json& from, const std::string& path, T& value) {

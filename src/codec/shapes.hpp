@@ -50,6 +50,10 @@ void fields(auto& f, like<core::limits> auto& x) {
     f.key("rollback_retry_ms", x.rollback_retry);
     f.key("operation_ms", x.operation);
     f.maybe("confirm_ms", x.confirm);
+    f.later("evidence_ms", x.evidence);
+    f.later("restart_ms", x.restart);
+    f.later("hook_ms", x.hook);
+    f.later("busy_ms", x.busy);
 }
 
 void fields(auto& f, like<core::plan> auto& x) {
@@ -62,12 +66,23 @@ void fields(auto& f, like<core::plan> auto& x) {
     f.key("accept_unhealthy", x.accept_unhealthy);
     f.key("limits", x.limit);
     f.key("restart", x.restart);
+    f.maybe("snapshot_mode", x.mode);
+    f.maybe("volumes", x.volumes);
+    f.maybe("quiesce", x.quiesce);
+    f.maybe("resume", x.resume);
+    f.maybe("collectors", x.collectors);
+    f.maybe("min_free", x.min_free);
+    f.maybe("keep_for_ms", x.keep_for);
+    f.maybe("keep", x.keep);
     f.key("targets", x.targets);
     f.key("hooks", x.hooks);
     f.key("pauses", x.pauses);
     f.key("guards_schedule", x.guards_schedule);
     f.key("confirms", x.confirms);
     f.key("saves_evidence", x.saves_evidence);
+    f.maybe("keeps_failed", x.keeps_failed);
+    f.maybe("lists_packages", x.lists_packages);
+    f.maybe("drops_unchanged", x.drops_unchanged);
     f.key("retains", x.retains);
     f.key("undoes_kept", x.undoes_kept);
     f.maybe("undoes", x.undoes);
@@ -83,6 +98,11 @@ void fields(auto& f, like<core::disk> auto& x) {
     f.key("source", x.source);
     f.key("covered", x.covered);
     f.key("read_only", x.read_only);
+    f.maybe("pool", x.pool);
+    f.maybe("volume", x.volume);
+    f.maybe("driver", x.driver);
+    f.maybe("users", x.users);
+    f.maybe("schedule", x.schedule);
 }
 
 void fields(auto& f, like<core::instance_facts> auto& x) {
@@ -96,6 +116,26 @@ void fields(auto& f, like<core::instance_facts> auto& x) {
     f.key("running", x.running);
     f.key("ephemeral", x.ephemeral);
     f.key("disks", x.disks);
+    f.maybe("schedule", x.schedule);
+    f.maybe("effective_schedule", x.effective_schedule);
+    f.maybe("location", x.location);
+}
+
+void fields(auto& f, like<core::package_upgrade> auto& x) {
+    f.key("name", x.name);
+    f.key("from", x.from);
+    f.key("to", x.to);
+}
+
+void fields(auto& f, like<core::package_version> auto& x) {
+    f.key("name", x.name);
+    f.key("version", x.version);
+}
+
+void fields(auto& f, like<core::package_diff> auto& x) {
+    f.key("upgraded", x.upgraded);
+    f.key("added", x.added);
+    f.key("removed", x.removed);
 }
 
 void fields(auto& f, like<core::command_end> auto& x) {
@@ -146,12 +186,14 @@ void fields(auto& f, like<core::report> auto& x) {
     f.key("exit_code", x.exit_code);
     f.key("command_exit", x.command_exit);
     f.or_null("snapshot", x.snapshot);
+    f.maybe("snapshot_expires", x.snapshot_expires);
     f.key("started", x.started);
     f.key("seconds", x.seconds);
     f.key("phases", x.phases);
     f.key("checks", x.checks);
-    f.null("packages"); // nobody collects them yet
+    f.key("packages", x.packages);
     f.key("evidence", x.evidence);
+    f.maybe("failed_copy", x.failed_copy);
     f.key("downtime_seconds", x.downtime_seconds);
     f.or_null("log", x.log);
     f.key("warnings", x.warnings);
@@ -190,7 +232,10 @@ void fields(auto& f, like<core::finished> auto& x) {
     f.maybe("judgements", x.judgements);
     f.maybe("command", x.command);
     f.maybe("down_seconds", x.down_seconds);
-    f.maybe("previous", x.previous);
+    f.maybe("packages", x.packages);
+    f.maybe("evidence", x.evidence);
+    f.maybe("copy", x.copy);
+    f.maybe("expires", x.expires);
 }
 
 void fields(auto& f, like<core::decided> auto& x) {
@@ -214,6 +259,7 @@ void fields(auto& f, like<core::observed> auto& x) {
     f.key("settled", x.settled);
     f.maybe("lock", x.lock);
     f.maybe("restored", x.restored);
+    f.maybe("volumes", x.volumes);
     f.maybe("by_hand", x.by_hand);
     f.maybe("error", x.why);
 }

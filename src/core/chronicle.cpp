@@ -50,6 +50,7 @@ void chronicle::see(const record& r) {
         end_phase(*end);
         take_snapshots(*end);
         take_downtime(*end);
+        take_keepsakes(*end);
     } else if (const auto* warning = std::get_if<warned>(&r.what)) {
         warnings_.push_back(warning->message);
     }
@@ -134,7 +135,23 @@ void chronicle::take_downtime(const finished& e) {
     downtime_ += e.down_seconds.value_or(0);
 }
 
+/// What stays of the transaction.
+void chronicle::take_keepsakes(const finished& e) {
+    if (!e.evidence.empty()) {
+        evidence_ = e.evidence;
+    }
+    if (!e.copy.empty()) {
+        failed_copy_ = e.copy;
+    }
+    if (e.what.what == act::keep && e.how == result::ok) {
+        expires_ = e.expires;
+    }
+}
+
 std::string chronicle::message(outcome how) const {
+    if (how == outcome::unchanged) {
+        return "the command succeeded and changed no package: there is nothing to undo";
+    }
     if (how == outcome::committed) {
         return "the upgrade is kept: " +
                std::string(checks_.empty() ? "the instance runs" : "every required check passes");
@@ -167,6 +184,7 @@ report chronicle::summary(outcome how) const {
     r.exit_code = plan.undoes_kept ? exit_code_of_undo(how) : exit_code(how);
     r.command_exit = command_exit_;
     r.snapshot = snapshot_exists_ ? snapshot_name(txn_) : std::string{};
+    r.snapshot_expires = expires_;
     r.started = opened_.value_or(wall_time{});
     r.seconds = last_boottime_ - first_boottime_;
     r.phases = phases_;
@@ -174,6 +192,9 @@ report chronicle::summary(outcome how) const {
         r.phases.back().message = "has not ended";
     }
     r.checks = checks_;
+    r.packages = state_.packages;
+    r.evidence = evidence_;
+    r.failed_copy = failed_copy_;
     r.warnings = warnings_;
     for (const auto& e : state_.why) {
         if (kept) {

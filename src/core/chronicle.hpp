@@ -24,6 +24,7 @@ private:
     void take_judgements(const core::finished& e);
     void take_snapshots(const core::finished& e);
     void take_downtime(const finished& e);
+    void take_keepsakes(const finished& e);
     void take_time(const record& r);
     bool was_restarted(const event& what);
     std::string message(outcome how) const;
@@ -41,6 +42,9 @@ private:
     std::vector<judged> checks_;
     std::vector<std::string> warnings_;
     std::optional<int> command_exit_;
+    std::vector<std::string> evidence_;
+    std::string failed_copy_;
+    std::optional<wall_time> expires_;
     bool verified_{false};
     bool ran_command_{false};
     bool snapshot_exists_{false};

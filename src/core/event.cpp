@@ -32,6 +32,7 @@ bool intent_matters(act what) {
     case act::verify:
     case act::evidence:
     case act::stop:
+    case act::keep_failed:
     case act::restore:
     case act::start:
     case act::reverify:

@@ -31,8 +31,13 @@ struct disk {
     std::string device; ///< its name in the configuration
     std::string path;   ///< where it is mounted in the instance; empty for a block volume
     std::string source; ///< pool/volume or host path
-    bool covered{};     ///< the instance's own root disk
+    bool covered{};     ///< a snapshot of the instance holds it: the root disk, or a dependent volume
     bool read_only{};
+    std::string pool{};                    ///< of a custom volume
+    std::string volume{};                  ///< its name; empty for any other disk
+    std::string driver{};                  ///< of that pool
+    std::vector<std::string> users{};      ///< other instances that the volume is attached to
+    std::optional<std::string> schedule{}; ///< `snapshots.schedule` of the volume itself
 
     bool operator==(const disk&) const = default;
 };
@@ -49,6 +54,9 @@ struct instance_facts {
     bool running{};
     bool ephemeral{};
     std::vector<disk> disks;
+    std::optional<std::string> schedule{}; ///< `snapshots.schedule` of the instance itself, without its profiles
+    std::string effective_schedule{};      ///< the same, profiles included; empty when nothing is scheduled
+    std::string location{};                ///< the cluster member that it is on; empty without a cluster
 
     bool operator==(const instance_facts&) const = default;
 };
@@ -90,7 +98,10 @@ struct finished {
     std::vector<judged> judgements{};      ///< verify, reverify: the last round against the baseline
     std::optional<command_end> command{};  ///< upgrade
     std::optional<double> down_seconds{};  ///< restart: how long the instance was down; absent when it was not needed
-    std::optional<std::string> previous{}; ///< schedule-off: the old local value, absent when there was none
+    std::optional<package_diff> packages{}; ///< upgrade, evidence: what the command changed; absent when not known
+    std::vector<std::string> evidence{};    ///< evidence: the files that were saved
+    std::string copy{};                     ///< keep-failed: the instance that holds the broken state
+    std::optional<wall_time> expires{};     ///< keep: when the snapshot expires; absent for never
 };
 
 struct decided {
@@ -121,6 +132,7 @@ struct observed {
     bool restored{}; ///< the instance itself says that its restore succeeded, whatever the journal holds
     bool by_hand{};  ///< that restore was somebody's, who also took the lock off
     error why{};     ///< not settled: the reason
+    bool volumes{};  ///< restored: those of its volumes succeeded as well
 };
 
 struct closed {

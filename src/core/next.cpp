@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/next.hpp"
 
+#include "core/coverage.hpp"
+
 #include <algorithm>
 
 namespace belay::core {
@@ -33,7 +35,11 @@ private:
     std::vector<key> keys_;
 };
 
-path undecided_path(const plan& how) {
+path undecided_path(const state& s) {
+    const auto& how = s.how;
+    const auto is_guarded = [&](const auto& target) {
+        return how.guards_schedule && s.facts && guarded(target, *s.facts);
+    };
     path acts;
     acts.add(act::preflight);
     acts.add(act::lock);
@@ -47,7 +53,7 @@ path undecided_path(const plan& how) {
     acts.add_each(act::snapshot, how.targets, [](const auto&) { return true; });
     acts.add(act::unpause, how.pauses);
     acts.add(act::resume, how.hooks);
-    acts.add(act::schedule_off, how.guards_schedule);
+    acts.add_each(act::schedule_off, how.targets, is_guarded);
     acts.add(act::upgrade);
     acts.add(act::restart, how.restart != restart_policy::never);
     acts.add(act::verify);
@@ -55,10 +61,16 @@ path undecided_path(const plan& how) {
     return acts;
 }
 
-path commit_path(const plan& how) {
+/// Schedules that were switched off, or may be.
+auto switched_off(const state& s) {
+    return [&s](const std::string& target) { return s.tried(act::schedule_off, target); };
+}
+
+path commit_path(const state& s) {
     path acts;
-    acts.add(act::keep, how.retains);
-    acts.add(act::schedule_on, how.guards_schedule);
+    acts.add_each(act::discard, s.how.targets, [&](const auto&) { return s.unchanged(); });
+    acts.add(act::keep, s.how.retains && !s.unchanged());
+    acts.add_each(act::schedule_on, s.how.targets, switched_off(s));
     acts.add(act::unlock);
     return acts;
 }
@@ -68,6 +80,7 @@ path undo_path(const state& s) {
     acts.add(act::evidence, s.how.saves_evidence);
     acts.add_each(act::discard, s.how.discards, [](const auto&) { return true; });
     acts.add(act::stop, !s.restored());
+    acts.add(act::keep_failed, s.how.keeps_failed && !s.restored());
     // The instance itself comes last: its restore makes a daemon that comes up start it again, and says by the
     // generation that everything was restored.
     const std::vector<std::string> root_last(s.how.targets.rbegin(), s.how.targets.rend());
@@ -78,6 +91,7 @@ path undo_path(const state& s) {
     // What a person has restored, a person may still want to look into.
     const bool healthy = s.ok(act::reverify) && !s.by_hand;
     acts.add_each(act::discard, s.how.targets, [&](const auto&) { return healthy && !s.how.undoes_kept; });
+    acts.add_each(act::schedule_on, s.how.targets, switched_off(s));
     acts.add(act::unlock);
     return acts;
 }
@@ -95,7 +109,7 @@ path refuse_path(const state& s) {
     path acts;
     acts.add(act::unpause, s.tried(act::pause) || has_half_made_snapshot(s));
     acts.add(act::resume, s.tried(act::quiesce));
-    acts.add(act::schedule_on, s.tried(act::schedule_off));
+    acts.add_each(act::schedule_on, s.how.targets, switched_off(s));
     acts.add_each(act::discard, s.how.targets, [&](const auto& target) { return s.tried(act::snapshot, target); });
     acts.add(act::unlock, s.tried(act::lock));
     return acts;
@@ -103,11 +117,11 @@ path refuse_path(const state& s) {
 
 path path_of(const state& s) {
     if (!s.decision) {
-        return undecided_path(s.how);
+        return undecided_path(s);
     }
     switch (*s.decision) {
     case verdict::commit:
-        return commit_path(s.how);
+        return commit_path(s);
     case verdict::undo:
         return undo_path(s);
     case verdict::refuse:
@@ -145,7 +159,7 @@ bool was_taken_away(const state& s) {
 outcome outcome_of(const state& s) {
     switch (*s.decision) {
     case verdict::commit:
-        return outcome::committed;
+        return s.unchanged() ? outcome::unchanged : outcome::committed;
     case verdict::refuse:
         return outcome::refused;
     case verdict::undo:

@@ -5,6 +5,7 @@
 #include "core/words.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,10 @@ struct limits {
     milliseconds rollback_retry{30'000};              ///< how long a stop, restore or start that fails is repeated
     milliseconds operation{std::chrono::minutes(30)}; ///< for one operation of the daemon that is under way
     milliseconds confirm{};                           ///< how long a confirmation is waited for, in wall time
+    milliseconds evidence{5'000};                     ///< for all that is saved before a rollback; 0 saves nothing
+    milliseconds restart{std::chrono::minutes(5)};    ///< for a restart, until the instance has booted
+    milliseconds hook{60'000};                        ///< for quiesce and resume, each
+    milliseconds busy{120'000}; ///< how long somebody else's operation on the instance is waited for
 
     bool operator==(const limits&) const = default;
 };
@@ -61,15 +66,26 @@ struct plan {
     bool accept_unhealthy{false};
     limits limit;
     restart_policy restart{restart_policy::never};
+    snapshot_mode mode{snapshot_mode::automatic};
+    std::optional<std::vector<std::string>> volumes{}; ///< those that go with the instance; nothing: every one
+    std::string quiesce{};                             ///< shell command in the instance, before the snapshots
+    std::string resume{};                              ///< the same, after them, whatever became of them
+    std::vector<check_spec> collectors{};              ///< what is saved before a rollback; like checks, but not judged
+    std::optional<std::uint64_t> min_free{};           ///< bytes that must be free in each pool
+    milliseconds keep_for{};                           ///< life of the snapshot of a kept upgrade; 0: for ever
+    int keep{0};                                       ///< how many of those an instance has at most; 0: any number
 
-    // What the table of phases depends on.
+    // What the table of phases depends on. The first three follow from the instance (see coverage.hpp).
     std::vector<std::string> targets{"root"}; ///< what is snapshotted, in this order; restored in the other
+    bool pauses{false};                       ///< several disks must be of one moment, or it is wanted
+    bool guards_schedule{false};              ///< a driver restores only its newest snapshot
     bool hooks{false};                        ///< quiesce and resume
-    bool pauses{false};                       ///< several disks must be of one moment
-    bool guards_schedule{false};              ///< the driver restores only its newest snapshot
     bool confirms{false};
     bool saves_evidence{false};
-    bool retains{false}; ///< on commit the snapshot gets an expiry
+    bool keeps_failed{false};    ///< a copy of the broken state is kept
+    bool lists_packages{false};  ///< before and after the command
+    bool drops_unchanged{false}; ///< no package changed: the snapshot goes
+    bool retains{false};         ///< on commit the snapshot gets an expiry, and older ones go
 
     // A transaction that undoes a kept upgrade, instead of a new one.
     bool undoes_kept{false};

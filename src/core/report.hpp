@@ -2,6 +2,7 @@
 // The summary of one transaction: what `closed` holds, what --format json prints and `belay show` shows.
 #pragma once
 #include "core/error.hpp"
+#include "core/packages.hpp"
 #include "core/verdicts.hpp"
 
 #include <optional>
@@ -33,11 +34,14 @@ struct report {
     int exit_code{};     ///< belay's, for this instance
     std::optional<int> command_exit{}; ///< the command's own, when it ended and it is known
     std::string snapshot;              ///< the one that exists now; empty when there is none
+    std::optional<std::chrono::sys_time<milliseconds>> snapshot_expires{}; ///< absent for never
     std::chrono::sys_time<milliseconds> started{};
     double seconds{};
     std::vector<phase> phases;
     std::vector<judged> checks;
-    std::vector<std::string> evidence;
+    std::optional<package_diff> packages{}; ///< what the command changed; absent when it is not known
+    std::vector<std::string> evidence;      ///< names of the files that were saved before the rollback
+    std::string failed_copy{};              ///< the instance that holds the broken state
     std::vector<std::string> warnings;
     std::vector<std::string> manual; ///< stuck: the commands that end it by hand, in their order
     double downtime_seconds{};       ///< between belay's stop of the instance and its start

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/state.hpp"
 
+#include "core/coverage.hpp"
+
 #include <algorithm>
 
 namespace belay::core {
@@ -43,6 +45,10 @@ struct folder {
         s.not_resumed = s.not_resumed || failed_to_resume(s, e);
         if (e.facts) {
             s.facts = e.facts;
+            settle(s.how, *e.facts);
+        }
+        if (e.packages) {
+            s.packages = e.packages;
         }
         if (e.what.what == act::baseline) {
             s.baseline = e.checks;
@@ -86,7 +92,7 @@ struct folder {
             return;
         }
         if (e.restored) {
-            take_for_restored();
+            take_for_restored(e.volumes);
         } else if (!s.decision && e.lock != lock_owner::ours && s.ok(act::lock) && s.why.empty()) {
             s.why.push_back(
                 {reason::interrupted, "the lock of this transaction was taken off the instance", "", false});
@@ -103,8 +109,11 @@ struct folder {
 
 private:
     /// The journal ends before the restore, and the instance knows better: it could not be written any more.
-    void take_for_restored() const {
+    void take_for_restored(bool volumes) const {
         for (const auto& target : s.how.targets) {
+            if (target != "root" && !volumes) {
+                continue;
+            }
             auto& known = s.done[{act::restore, target}];
             known.attempts = std::max(known.attempts, 1);
             known.last = result::ok;
@@ -138,6 +147,10 @@ bool state::snapshots_complete() const {
 
 bool state::restored() const {
     return std::ranges::all_of(how.targets, [&](const auto& target) { return ok(act::restore, target); });
+}
+
+bool state::unchanged() const {
+    return how.drops_unchanged && packages && packages->empty();
 }
 
 bool state::goes_back() const {

@@ -30,6 +30,7 @@ struct state {
     lock_owner lock{lock_owner::ours}; ///< as it was last observed
     bool by_hand{false};               ///< somebody restored the snapshot and took the lock off
     std::optional<instance_facts> facts;
+    std::optional<package_diff> packages; ///< what the command changed, when it is known
     std::vector<reading> baseline;
 
     /// Whether an attempt was begun, whatever came of it.
@@ -49,6 +50,9 @@ struct state {
     /// restored. A process that goes on from the journal comes to the same answer, so that a verdict which could not be
     /// written down is not contradicted.
     bool goes_back() const;
+
+    /// Whether the upgrade turned out to be none, and its snapshot is not wanted then.
+    bool unchanged() const;
 
     /// Whether nothing is left to do but to wait for a confirmation.
     bool waits_for_confirmation() const;

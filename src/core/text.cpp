@@ -221,4 +221,14 @@ void terminal_filter::take_text(char c, std::string& safe) {
     }
 }
 
+std::string last_line(std::string_view text) {
+    const auto end = text.find_last_not_of(" \t\r\n");
+    if (end == std::string_view::npos) {
+        return {};
+    }
+    text = text.substr(0, end + 1);
+    const auto begin = text.rfind('\n');
+    return std::string(begin == std::string_view::npos ? text : text.substr(begin + 1));
+}
+
 } // namespace belay::core

@@ -10,6 +10,9 @@ namespace belay::core {
 /// One line that is safe on any terminal: invalid UTF-8 becomes U+FFFD, control characters become a space.
 std::string printable(std::string_view text);
 
+/// The last line that is not blank; empty when there is none.
+std::string last_line(std::string_view text);
+
 /// Invalid UTF-8 sequences replaced by U+FFFD, everything else as it is (NUL bytes too).
 std::string valid_utf8(std::string_view bytes);
 

@@ -26,6 +26,7 @@ enum class act {
     confirm,
     evidence,
     stop,
+    keep_failed,
     restore,
     start,
     reverify,
@@ -84,13 +85,17 @@ enum class lock_owner { ours, nobody, other };
 /// When belay restarts the instance after the upgrade.
 enum class restart_policy { never, if_needed, always };
 
+/// What the instance does while its snapshots are taken: it runs, it is frozen, or it is stopped cleanly and started
+/// again. `automatic` is paused when there are volumes, so that all disks are of one moment, else live.
+enum class snapshot_mode { automatic, live, paused, stopped };
+
 namespace detail {
 template <class Enum, std::size_t N>
 using words = std::array<std::string_view, N>;
 
-inline constexpr words<act, 22> act_words{"preflight",   "lock",     "baseline",     "quiesce", "pause",   "snapshot",
+inline constexpr words<act, 23> act_words{"preflight",   "lock",     "baseline",     "quiesce", "pause",   "snapshot",
                                           "unpause",     "resume",   "schedule-off", "upgrade", "restart", "verify",
-                                          "confirm",     "evidence", "stop",         "restore", "start",   "reverify",
+                                          "confirm",     "evidence", "stop",         "keep-failed", "restore", "start", "reverify",
                                           "schedule-on", "keep",     "discard",      "unlock"};
 inline constexpr words<result, 5> result_words{"ok", "failed", "timed-out", "cancelled", "again"};
 inline constexpr words<verdict, 3> verdict_words{"commit", "undo", "refuse"};
@@ -124,6 +129,7 @@ inline constexpr words<health, 5> health_words{"pass", "fail", "skip", "not-yet"
 inline constexpr words<place, 2> place_words{"guest", "host"};
 inline constexpr words<lock_owner, 3> lock_owner_words{"ours", "nobody", "other"};
 inline constexpr words<restart_policy, 3> restart_policy_words{"never", "if-needed", "always"};
+inline constexpr words<snapshot_mode, 4> snapshot_mode_words{"automatic", "live", "paused", "stopped"};
 
 constexpr const auto& words_of(act) {
     return act_words;
@@ -159,6 +165,10 @@ constexpr const auto& words_of(lock_owner) {
 
 constexpr const auto& words_of(restart_policy) {
     return restart_policy_words;
+}
+
+constexpr const auto& words_of(snapshot_mode) {
+    return snapshot_mode_words;
 }
 } // namespace detail
 

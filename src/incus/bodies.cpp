@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "incus/bodies.hpp"
 
+#include "core/lock_rule.hpp"
+#include "core/time_text.hpp"
+
 #include <nlohmann/json.hpp>
 
 namespace belay::incus {
@@ -31,6 +34,28 @@ std::string snapshot_body(const std::string& name) {
 
 std::string eternal_body() {
     return dump({{"expires_at", never}});
+}
+
+std::string expiry_body(std::optional<core::wall_time> when) {
+    return dump({{"expires_at", when ? core::to_rfc3339(*when) : std::string(never)}});
+}
+
+std::string copy_body(const copied_instance& source, const std::string& name) {
+    auto devices = json::object();
+    for (const auto& [device, settings] : source.devices) {
+        const auto at = settings.find("path");
+        const bool root = at != settings.end() && at->second == "/";
+        devices[device] = root ? settings : std::map<std::string, std::string>{{"type", "none"}};
+    }
+    return dump({{"name", name},
+                 {"source", {{"type", "copy"}, {"source", source.name}, {"instance_only", true}}},
+                 {"config",
+                  {{std::string(core::lock_key_name), ""},
+                   {std::string(core::restored_key_name), ""},
+                   {"boot.autostart", "false"},
+                   {"snapshots.schedule", "@never"}}},
+                 {"devices", devices},
+                 {"profiles", source.profiles}});
 }
 
 std::string exec_body(const std::string& program) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bodies of the requests that belay sends (API document "rest-api").
 #pragma once
-#include "core/plan.hpp"
+#include "core/event.hpp"
+#include "incus/decode.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace belay::incus {
 
@@ -19,6 +22,13 @@ std::string snapshot_body(const std::string& name);
 
 /// For PUT …/snapshots/S: for ever.
 std::string eternal_body();
+
+/// For PUT …/snapshots/S: until then; nothing: for ever.
+std::string expiry_body(std::optional<core::wall_time> when);
+
+/// For POST /1.0/instances: a copy of an instance as it is, without its snapshots. Every device but the root disk is
+/// masked, its profiles' ones too, and neither a lock nor a start by itself comes along.
+std::string copy_body(const copied_instance& source, const std::string& name);
 
 /// A program that is executed without input or output (Incus REST API, POST /1.0/instances/{name}/exec).
 std::string exec_body(const std::string& program);

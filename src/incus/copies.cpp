@@ -24,11 +24,16 @@ std::vector<std::string> arguments_of(const std::filesystem::path& process) {
     return words;
 }
 
-/// Whether a path is `…/storage-pools/POOL/KIND/INSTANCE` or, for snapshots, a folder below it.
-bool is_place_of(std::string_view path, const std::string& pool, const std::string& instance) {
+std::string_view without_slashes(std::string_view path) {
     while (path.ends_with('/')) {
         path.remove_suffix(1);
     }
+    return path;
+}
+
+/// Whether a path is `…/storage-pools/POOL/KIND/INSTANCE` or, for snapshots, a folder below it.
+bool is_place_of(std::string_view path, const std::string& pool, const std::string& instance) {
+    path = without_slashes(path);
     for (const std::string kind : {"containers", "virtual-machines"}) {
         const auto own = "/storage-pools/" + pool + "/" + kind + "/" + instance;
         const auto snapshots = "/storage-pools/" + pool + "/" + kind + "-snapshots/" + instance + "/";
@@ -39,11 +44,25 @@ bool is_place_of(std::string_view path, const std::string& pool, const std::stri
     return false;
 }
 
-} // namespace
+/// The same for `…/storage-pools/POOL/custom/PROJECT_VOLUME`. A project's name may have no underscore.
+bool is_place_of_volume(std::string_view path, const std::string& pool, const std::string& volume) {
+    path = without_slashes(path);
+    const auto is_it = [&](std::string_view folder) {
+        const auto mark = folder.find('_');
+        return mark != std::string_view::npos && folder.substr(mark + 1) == volume;
+    };
+    const auto own = "/storage-pools/" + pool + "/custom/";
+    const auto snapshots = "/storage-pools/" + pool + "/custom-snapshots/";
+    if (const auto at = path.find(own); at != std::string_view::npos) {
+        return is_it(path.substr(at + own.size()));
+    }
+    const auto at = path.find(snapshots);
+    const auto folder = at == std::string_view::npos ? std::string_view{} : path.substr(at + snapshots.size());
+    return is_it(folder.substr(0, folder.find('/')));
+}
 
-std::vector<long> copies_under_way(const std::filesystem::path& proc, const std::string& pool,
-                                   const std::string& project, const std::string& instance) {
-    const auto folder = project == "default" ? instance : project + "_" + instance;
+template <class IsPlace>
+std::vector<long> copies_to(const std::filesystem::path& proc, IsPlace is_place) {
     std::vector<long> found;
     std::error_code problem;
     for (std::filesystem::directory_iterator entry(proc, problem), end; !problem && entry != end;
@@ -56,11 +75,24 @@ std::vector<long> copies_under_way(const std::filesystem::path& proc, const std:
         }
         const auto words = arguments_of(entry->path());
         if (words.size() > 1 && std::filesystem::path(words.front()).filename() == "rsync" &&
-            is_place_of(words.back(), pool, folder)) {
+            is_place(words.back())) {
             found.push_back(pid);
         }
     }
     return found;
+}
+
+} // namespace
+
+std::vector<long> copies_under_way(const std::filesystem::path& proc, const std::string& pool,
+                                   const std::string& project, const std::string& instance) {
+    const auto folder = project == "default" ? instance : project + "_" + instance;
+    return copies_to(proc, [&](std::string_view path) { return is_place_of(path, pool, folder); });
+}
+
+std::vector<long> volume_copies_under_way(const std::filesystem::path& proc, const std::string& pool,
+                                          const std::string& volume) {
+    return copies_to(proc, [&](std::string_view path) { return is_place_of_volume(path, pool, volume); });
 }
 
 } // namespace belay::incus

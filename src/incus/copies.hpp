@@ -14,4 +14,9 @@ namespace belay::incus {
 std::vector<long> copies_under_way(const std::filesystem::path& proc, const std::string& pool,
                                    const std::string& project, const std::string& instance);
 
+/// The same for a custom volume (`…/storage-pools/POOL/custom/PROJECT_VOLUME`), whose project may be the default one
+/// although the instance's is not.
+std::vector<long> volume_copies_under_way(const std::filesystem::path& proc, const std::string& pool,
+                                          const std::string& volume);
+
 } // namespace belay::incus

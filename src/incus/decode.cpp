@@ -14,6 +14,11 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* schedule_key = "snapshots.schedule";
+
+/// How the daemon writes the time of what never happens.
+constexpr std::string_view never = "0001-01-01T00:00:00";
+
 json parse(std::string_view body) {
     return json::parse(body, nullptr, false);
 }
@@ -73,6 +78,10 @@ core::disk decode_disk(const std::string& name, const json& device) {
     // `dependent` volumes are part of the instance's snapshots (extension "dependent").
     d.covered = root || truth(device, "dependent");
     d.read_only = truth(device, "readonly") || made_up(source);
+    if (!root && !pool.empty() && !source.empty()) {
+        d.pool = pool;
+        d.volume = source.substr(0, source.find('/')); // a directory of it may be mounted
+    }
     return d;
 }
 
@@ -86,15 +95,18 @@ std::map<std::string, std::string> decode_texts(const json& object) {
     return texts;
 }
 
-local_settings decode_local(const json& found) {
-    local_settings local;
-    local.config = decode_texts(member(found, "config"));
-    if (const auto& devices = member(found, "devices"); devices.is_object()) {
+std::map<std::string, std::map<std::string, std::string>> decode_device_settings(const json& devices) {
+    std::map<std::string, std::map<std::string, std::string>> all;
+    if (devices.is_object()) {
         for (const auto& [name, device] : devices.items()) {
-            local.devices[name] = decode_texts(device);
+            all[name] = decode_texts(device);
         }
     }
-    return local;
+    return all;
+}
+
+local_settings decode_local(const json& found) {
+    return {decode_texts(member(found, "config")), decode_device_settings(member(found, "devices"))};
 }
 
 snapshot_state decode_one_snapshot(const json& found) {
@@ -103,6 +115,10 @@ snapshot_state decode_one_snapshot(const json& found) {
     s.name = name.substr(name.rfind('/') + 1); // a list may have INSTANCE/SNAPSHOT
     s.created = core::from_rfc3339(text(found, "created_at")).value_or(core::wall_time{});
     s.local = decode_local(found);
+    const auto expiry = text(found, "expires_at");
+    if (!expiry.empty() && !expiry.starts_with(never)) {
+        s.expires = core::from_rfc3339(expiry);
+    }
     return s;
 }
 
@@ -133,17 +149,31 @@ bool concerns(const std::string& resource, const std::string& project, const std
     return same_project && (path == own || path.starts_with(own + "/"));
 }
 
-bool concerns_any(const json& resources, const std::string& project, const std::string& instance) {
+bool concerns_volume(const std::string& resource, const std::vector<std::string>& volumes) {
+    const auto path = resource.substr(0, resource.find('?'));
+    return std::ranges::any_of(volumes,
+                               [&](const auto& own) { return path == own || path.starts_with(own + "/"); });
+}
+
+bool concerns_any(const json& resources, const std::string& project, const std::string& instance,
+                  const std::vector<std::string>& volumes) {
     if (!resources.is_object()) {
         return false;
     }
     for (const auto& [kind, list] : resources.items()) {
-        if (list.is_array() &&
-            std::ranges::any_of(list, [&](const json& one) { return concerns(text(one), project, instance); })) {
+        if (list.is_array() && std::ranges::any_of(list, [&](const json& one) {
+                return concerns(text(one), project, instance) || concerns_volume(text(one), volumes);
+            })) {
             return true;
         }
     }
     return false;
+}
+
+/// `/1.0/instances/N?project=P`, and not a snapshot of it.
+bool is_instance(const std::string& path) {
+    constexpr std::string_view head = "/1.0/instances/";
+    return path.starts_with(head) && path.find('/', head.size()) == std::string::npos;
 }
 
 } // namespace
@@ -195,8 +225,28 @@ core::expected<instance_state> decode_instance(std::string_view body) {
     s.facts.last_used_at = text(found, "last_used_at");
     s.facts.running = s.status == "Running" || s.status == "Ready";
     s.facts.ephemeral = truth(found, "ephemeral");
+    s.facts.location = text(found, "location") == "none" ? std::string() : text(found, "location");
+    s.facts.effective_schedule = text(member(found, "expanded_config"), schedule_key);
+    if (const auto own = s.local.config.find(schedule_key); own != s.local.config.end()) {
+        s.facts.schedule = own->second;
+    }
     decode_devices(member(found, "expanded_devices"), s.facts);
     return s;
+}
+
+copied_instance decode_for_copy(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    copied_instance source{text(found, "name"), {}, decode_device_settings(member(found, "expanded_devices"))};
+    for (const auto& profile : member(found, "profiles")) {
+        source.profiles.push_back(text(profile));
+    }
+    return source;
+}
+
+std::optional<std::string> decode_local_schedule(std::string_view body) {
+    const auto seen = decode_instance(body);
+    return seen ? seen->facts.schedule : std::nullopt;
 }
 
 server_state decode_server(std::string_view body) {
@@ -214,6 +264,46 @@ server_state decode_server(std::string_view body) {
 
 std::string decode_pool_driver(std::string_view body) {
     return text(member(parse(body), "metadata"), "driver");
+}
+
+volume_state decode_volume(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    volume_state v;
+    v.content = text(found, "content_type");
+    if (const auto schedule = text(member(found, "config"), schedule_key); !schedule.empty()) {
+        v.schedule = schedule;
+    }
+    for (const auto& user : member(found, "used_by")) {
+        const auto path = text(user);
+        if (is_instance(path)) {
+            v.instances.push_back(path);
+        } else if (path.starts_with("/1.0/profiles/")) {
+            v.profiles.push_back(path);
+        }
+    }
+    return v;
+}
+
+std::vector<std::string> decode_profile_users(std::string_view body) {
+    const auto whole = parse(body);
+    std::vector<std::string> users;
+    for (const auto& user : member(member(whole, "metadata"), "used_by")) {
+        if (is_instance(text(user))) {
+            users.push_back(text(user));
+        }
+    }
+    return users;
+}
+
+std::string instance_label(const std::string& path, const std::string& project) {
+    const auto mark = path.find('?');
+    const auto name = path.substr(path.rfind('/', mark) + 1, mark == std::string::npos ? mark : mark - path.rfind('/', mark) - 1);
+    constexpr std::string_view query = "project=";
+    const auto at = mark == std::string::npos ? mark : path.find(query, mark);
+    const auto where = at == std::string::npos ? std::string("default")
+                                               : path.substr(at + query.size(), path.find('&', at) - at - query.size());
+    return where == project ? name : where + "/" + name;
 }
 
 bool forbids_snapshots(std::string_view project_body) {
@@ -242,10 +332,11 @@ std::vector<snapshot_state> decode_snapshots(std::string_view body) {
 std::string decode_expiry(std::string_view body) {
     const auto whole = parse(body);
     auto when = text(member(whole, "metadata"), "expires_at");
-    return when.starts_with("0001-01-01T00:00:00") ? std::string() : when;
+    return when.starts_with(never) ? std::string() : when;
 }
 
-std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance) {
+std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
+                                      const std::vector<std::string>& volumes) {
     std::vector<std::string> paths;
     const auto whole = parse(body);
     const auto& groups = member(whole, "metadata");
@@ -259,7 +350,7 @@ std::vector<std::string> decode_tasks(std::string_view body, const std::string& 
         for (const auto& op : operations) {
             const int code = number(op, "status_code");
             if (code < 200 && text(op, "class") == "task" && !text(op, "id").empty() &&
-                concerns_any(member(op, "resources"), project, instance)) {
+                concerns_any(member(op, "resources"), project, instance, volumes)) {
                 paths.push_back("/1.0/operations/" + escape(text(op, "id")));
             }
         }

@@ -55,6 +55,18 @@ struct instance_state {
 /// Error: io_error when it is no instance at all.
 core::expected<instance_state> decode_instance(std::string_view body);
 
+/// What a copy of an instance needs to know of it.
+struct copied_instance {
+    std::string name;
+    std::vector<std::string> profiles;
+    std::map<std::string, std::map<std::string, std::string>> devices; ///< with those of its profiles
+};
+
+copied_instance decode_for_copy(std::string_view body);
+
+/// `snapshots.schedule` as the instance itself has it.
+std::optional<std::string> decode_local_schedule(std::string_view body);
+
 struct server_state {
     bool trusted{};
     std::string fingerprint{};
@@ -66,6 +78,22 @@ server_state decode_server(std::string_view body);
 
 std::string decode_pool_driver(std::string_view body);
 
+/// A custom volume, and who uses it: paths of instances and of profiles.
+struct volume_state {
+    std::vector<std::string> instances;
+    std::vector<std::string> profiles;
+    std::optional<std::string> schedule; ///< `snapshots.schedule`
+    std::string content;                 ///< filesystem, block or iso
+};
+
+volume_state decode_volume(std::string_view body);
+
+/// The paths of the instances that use a profile.
+std::vector<std::string> decode_profile_users(std::string_view body);
+
+/// An instance in the words of a person: its name, with its project before it unless that is the asker's.
+std::string instance_label(const std::string& path, const std::string& project);
+
 /// Whether a project forbids snapshots: it is restricted and `restricted.snapshots`, by default `block`, does not allow
 /// them.
 bool forbids_snapshots(std::string_view project_body);
@@ -74,6 +102,7 @@ bool forbids_snapshots(std::string_view project_body);
 struct snapshot_state {
     std::string name;
     core::wall_time created{};
+    std::optional<core::wall_time> expires{}; ///< nothing: never
     local_settings local;
 };
 
@@ -85,8 +114,10 @@ std::vector<snapshot_state> decode_snapshots(std::string_view body);
 /// When a snapshot expires; empty for never.
 std::string decode_expiry(std::string_view body);
 
-/// The paths of the operations under way that work on an instance, from the list with recursion=1. Not the commands
-/// that are executed in it, which may be anybody's shell: only background tasks change it.
-std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance);
+/// The paths of the operations under way that work on an instance, or on one of these volumes (paths without a query),
+/// from the list with recursion=1. Not the commands that are executed in it, which may be anybody's shell: only
+/// background tasks change it.
+std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
+                                      const std::vector<std::string>& volumes = {});
 
 } // namespace belay::incus

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -21,6 +23,18 @@ using core::reason;
 
 instance::instance(std::string socket, std::string project, std::string name, std::string program)
     : daemon_(std::move(socket), std::move(project)), name_(std::move(name)), program_(std::move(program)) {}
+
+std::string instance::path_of(const std::string& target, const std::string& below) const {
+    const auto [pool, volume] = core::volume_of(target);
+    return volume.empty() ? path(below)
+                          : daemon_.in_project("/1.0/storage-pools/" + escape(pool) + "/volumes/custom/" +
+                                               escape(volume) + below);
+}
+
+/// How a person knows a target.
+std::string instance::words_for(const std::string& target) const {
+    return target == "root" ? "instance " + name_ : "volume " + target;
+}
 
 std::string instance::path(const std::string& below) const {
     return daemon_.in_project("/1.0/instances/" + escape(name_) + below);
@@ -87,23 +101,87 @@ core::expected<void> instance::identify_server(const core::expected<response>& r
     return {};
 }
 
-/// The driver of a pool; empty when this user may not read the pool: then nothing is known of it. Along with a pool
-/// that was not seen before the project is read, so that `check_restorable` need not wait for it.
-core::expected<std::string> instance::read_surroundings(const std::string& pool, const deadline& until) {
-    if (pool.empty()) {
-        return std::string();
+/// The drivers of the pools; empty when this user may not read a pool: then nothing is known of it. Along with pools
+/// that were not seen before the project is read, so that `check_restorable` need not wait for it.
+core::expected<void> instance::read_surroundings(core::instance_facts& facts, const deadline& until) {
+    std::set<std::string> pools{facts.pool};
+    for (const auto& d : facts.disks) {
+        pools.insert(d.pool);
     }
-    if (const auto known = drivers_.find(pool); known != drivers_.end()) {
-        return known->second;
+    std::erase_if(pools, [&](const auto& pool) { return pool.empty() || drivers_.contains(pool); });
+    if (!pools.empty()) {
+        std::vector<std::string> paths{project_path()};
+        for (const auto& pool : pools) {
+            paths.push_back("/1.0/storage-pools/" + escape(pool));
+        }
+        auto read = daemon_.get_all(paths, until);
+        if (read[0]) {
+            project_ = std::move(*read[0]);
+        }
+        std::size_t at = 1;
+        for (const auto& pool : pools) {
+            const auto& answer = read[at++];
+            if (!answer && answer.error().code == reason::no_daemon) {
+                return std::unexpected(answer.error());
+            }
+            drivers_[pool] = answer ? decode_pool_driver(answer->body) : std::string();
+        }
     }
-    auto read = daemon_.get_all({"/1.0/storage-pools/" + escape(pool), project_path()}, until);
-    if (read[1]) {
-        project_ = std::move(*read[1]);
+    facts.driver = facts.pool.empty() ? std::string() : drivers_[facts.pool];
+    for (auto& d : facts.disks) {
+        d.driver = d.pool.empty() ? std::string() : drivers_[d.pool];
     }
-    if (!read[0] && read[0].error().code == reason::no_daemon) {
-        return std::unexpected(std::move(read[0]).error());
+    return read_volumes(facts, until);
+}
+
+/// Who else uses the custom volumes of the instance. A volume names the instances to which it is attached itself, and
+/// the profiles that attach it; those name the instances that have them.
+core::expected<void> instance::read_volumes(core::instance_facts& facts, const deadline& until) {
+    std::vector<core::disk*> disks;
+    std::vector<std::string> paths;
+    volumes_.clear();
+    for (auto& d : facts.disks) {
+        if (!d.volume.empty()) {
+            disks.push_back(&d);
+            volumes_.push_back({d.pool, d.volume});
+            paths.push_back(path_of(core::target_of(d)));
+        }
     }
-    return drivers_[pool] = read[0] ? decode_pool_driver(read[0]->body) : std::string();
+    std::vector<std::string> watched;
+    for (const auto& path : paths) {
+        watched.push_back(path.substr(0, path.find('?')));
+    }
+    daemon_.watch(std::move(watched));
+    if (disks.empty()) {
+        return {};
+    }
+    const auto volumes = daemon_.get_all(paths, until);
+    const auto own = instance_label(path(), daemon_.project());
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+        if (!volumes[i]) {
+            return std::unexpected(in_words(volumes[i].error(), reason::io_error,
+                                            fmt::format("volume {} could not be read", core::target_of(*disks[i]))));
+        }
+        auto seen = decode_volume(volumes[i]->body);
+        disks[i]->schedule = seen.schedule;
+        disks[i]->read_only = disks[i]->read_only || seen.content == "iso";
+        for (const auto& used : daemon_.get_all(seen.profiles, until)) {
+            if (!used && used.error().code != reason::not_found) {
+                return std::unexpected(
+                    in_words(used.error(), reason::io_error,
+                             fmt::format("a profile that attaches volume {} could not be read", disks[i]->source)));
+            }
+            std::ranges::move(used ? decode_profile_users(used->body) : std::vector<std::string>{},
+                              std::back_inserter(seen.instances));
+        }
+        std::set<std::string> others;
+        for (const auto& user : seen.instances) {
+            others.insert(instance_label(user, daemon_.project()));
+        }
+        others.erase(own);
+        disks[i]->users.assign(others.begin(), others.end());
+    }
+    return {};
 }
 
 std::string instance::project_path() const {
@@ -123,9 +201,8 @@ core::expected<ports::examined> instance::examine(milliseconds limit) {
     project_.reset();
     BELAY_TRY(const response, r, read_with_server(until));
     BELAY_TRY(instance_state, seen, decode_instance(r.body));
-    BELAY_TRY(std::string, driver, read_surroundings(seen.facts.pool, until));
+    BELAY_TRY_VOID(read_surroundings(seen.facts, until));
     seen.facts.server = server_->fingerprint;
-    seen.facts.driver = std::move(driver);
     ephemeral_ = seen.facts.ephemeral;
     pool_ = seen.facts.pool;
     return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag,
@@ -151,7 +228,7 @@ core::expected<void> instance::prove_running(milliseconds limit) {
 
 /// The one known obstacle that can be read beforehand: a restricted project blocks snapshots unless told otherwise
 /// (Incus documentation, "Project configuration", restricted.snapshots).
-core::expected<void> instance::check_restorable(const core::instance_facts&, milliseconds limit) {
+core::expected<void> instance::check_restorable(const core::instance_facts&, const core::plan&, milliseconds limit) {
     const deadline until(limit);
     if (!server_) {
         BELAY_TRY_VOID(identify_server(daemon_.get("/1.0", until)));
@@ -196,7 +273,11 @@ core::expected<void> instance::calm(const deadline& until) {
 /// the instance before they have ended.
 core::expected<void> instance::await_copies(const deadline& until) {
     constexpr milliseconds pause{50};
-    if (const auto driver = drivers_.find(pool_); driver != drivers_.end() && core::never_copies(driver->second)) {
+    const auto never = [&](const std::string& pool) {
+        const auto driver = drivers_.find(pool);
+        return driver != drivers_.end() && core::never_copies(driver->second);
+    };
+    if (never(pool_) && std::ranges::all_of(volumes_, never, &core::volume_name::pool)) {
         copies_may_run_ = false;
     }
     if (!copies_may_run_) {
@@ -207,7 +288,7 @@ core::expected<void> instance::await_copies(const deadline& until) {
         pool_ = seen.facts.pool;
     }
     for (;;) {
-        const auto copies = copies_under_way("/proc", pool_, daemon_.project(), name_);
+        const auto copies = copies_now();
         if (copies.empty()) {
             copies_may_run_ = false;
             return {};
@@ -220,6 +301,14 @@ core::expected<void> instance::await_copies(const deadline& until) {
         }
         std::this_thread::sleep_for(pause);
     }
+}
+
+std::vector<long> instance::copies_now() const {
+    auto copies = copies_under_way("/proc", pool_, daemon_.project(), name_);
+    for (const auto& v : volumes_) {
+        std::ranges::move(volume_copies_under_way("/proc", v.pool, v.volume), std::back_inserter(copies));
+    }
+    return copies;
 }
 
 /// A busy instance (it is being stopped, say) refuses the PATCH: it is repeated with the same ETag, so that it remains

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Port host on a real Incus: one instance of one project, over the REST API, and `incus exec` for programs in it.
 #pragma once
+#include "core/coverage.hpp"
 #include "incus/operations.hpp"
 #include "ports/host.hpp"
 
@@ -21,7 +22,8 @@ public:
     instance(std::string socket, std::string project, std::string name, std::string program = "incus");
 
     core::expected<ports::examined> examine(core::milliseconds limit) override;
-    core::expected<void> check_restorable(const core::instance_facts& facts, core::milliseconds limit) override;
+    core::expected<void> check_restorable(const core::instance_facts& facts, const core::plan& how,
+                                          core::milliseconds limit) override;
     core::expected<std::string> daemon(core::milliseconds limit) override;
     core::expected<void> settle(core::milliseconds limit) override;
     core::expected<ports::swapped> change_keys(const ports::config_keys& keys, const std::string& etag,
@@ -36,6 +38,14 @@ public:
     core::expected<void> discard(const std::string& target, const std::string& name, core::milliseconds limit) override;
     core::expected<void> stop(core::milliseconds graceful, core::milliseconds limit) override;
     core::expected<void> restore(const std::string& target, const std::string& name, core::milliseconds limit) override;
+    core::expected<void> schedule_off(const std::string& target, core::milliseconds limit) override;
+    core::expected<void> schedule_on(const std::string& target, const std::optional<std::string>& schedule,
+                                     core::milliseconds limit) override;
+    core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string& target,
+                                                                core::milliseconds limit) override;
+    core::expected<void> set_expiry(const std::string& target, const std::string& name,
+                                    std::optional<core::wall_time> when, core::milliseconds limit) override;
+    core::expected<void> copy_to(const std::string& name, core::milliseconds limit) override;
     core::expected<void> start(core::milliseconds limit) override;
     core::expected<void> prove_running(core::milliseconds limit) override;
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
@@ -45,7 +55,10 @@ private:
     core::expected<instance_state> look(const deadline& until);
     core::expected<response> read_with_server(const deadline& until);
     core::expected<void> identify_server(const core::expected<response>& r);
-    core::expected<std::string> read_surroundings(const std::string& pool, const deadline& until);
+    core::expected<void> read_surroundings(core::instance_facts& facts, const deadline& until);
+    core::expected<void> read_volumes(core::instance_facts& facts, const deadline& until);
+    core::expected<void> set_schedule(const std::string& target, const std::string& value, const deadline& until);
+    std::vector<long> copies_now() const;
     core::expected<response> read_project(const deadline& until);
     std::string project_path() const;
     core::expected<void> change_state(const std::string& action, core::milliseconds patience, bool force,
@@ -54,10 +67,11 @@ private:
     core::expected<void> await_copies(const deadline& until);
     core::expected<bool> exists(const std::string& path, const deadline& until);
     core::expected<std::vector<std::string>> missing_for(const local_settings& local, const deadline& until);
-    core::expected<void> make_eternal(const std::string& name, const deadline& until);
-    core::expected<void> root_only(const std::string& target) const;
+    core::expected<void> make_eternal(const std::string& target, const std::string& name, const deadline& until);
+    std::string path_of(const std::string& target, const std::string& below = {}) const;
+    std::string words_for(const std::string& target) const;
     std::string path(const std::string& below = {}) const;
-    std::string snapshot_path(const std::string& name) const;
+    std::string snapshot_path(const std::string& target, const std::string& name) const;
     core::error in_words(core::error e, core::reason code, std::string sentence) const;
 
     operations daemon_;
@@ -68,6 +82,7 @@ private:
     std::optional<response> project_;            ///< read along with the pool, for the check that follows
     bool ephemeral_{false};
     std::string pool_;
+    std::vector<core::volume_name> volumes_; ///< that are attached to the instance
     bool copies_may_run_{true}; ///< a daemon that died may have left some
 };
 

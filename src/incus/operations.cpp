@@ -185,6 +185,13 @@ core::expected<operation_state> operations::wait(const std::string& operation, c
     return std::unexpected(still_under_way(until));
 }
 
+void operations::watch(std::vector<std::string> volumes) {
+    if (volumes != volumes_) {
+        volumes_ = std::move(volumes);
+        settled_ = false;
+    }
+}
+
 std::string operations::list_path() const {
     return in_project("/1.0/operations?recursion=1");
 }
@@ -192,7 +199,7 @@ std::string operations::list_path() const {
 /// Settled is the instance when the list has no task on it.
 core::expected<void> operations::wait_for_tasks(const response& list, const std::string& instance,
                                                 const deadline& until) {
-    const auto tasks = decode_tasks(list.body, project_, instance);
+    const auto tasks = decode_tasks(list.body, project_, instance, volumes_);
     settled_ = tasks.empty();
     for (const auto& task : tasks) {
         // How it ended is of no interest, and a daemon that is away cannot be listed again.

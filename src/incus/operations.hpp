@@ -59,6 +59,9 @@ public:
     /// The same, for an operation whose result is more than that it succeeded.
     core::expected<operation_state> outcome_of(const request& what, const deadline& until);
 
+    /// From now on operations on these volumes (paths without a query) count as operations on the instance.
+    void watch(std::vector<std::string> volumes);
+
     /// Whether no operation that this object, or another belay before it, began can still be under way.
     bool settled() const { return settled_; }
 
@@ -86,6 +89,7 @@ private:
 
     transport transport_;
     std::string project_;
+    std::vector<std::string> volumes_; ///< whose operations are watched, too
     bool settled_{false}; ///< not before the first look: a killed belay may have left something
 };
 

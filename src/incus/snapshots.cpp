@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshots of the instance: taken, deleted, restored.
+#include "core/lock_rule.hpp"
 #include "incus/bodies.hpp"
 #include "incus/instance.hpp"
 
@@ -41,76 +42,70 @@ std::string restore_hint(const std::string& cause, const std::string& instance, 
 
 } // namespace
 
-std::string instance::snapshot_path(const std::string& name) const {
-    return path("/snapshots/" + escape(name));
-}
-
-core::expected<void> instance::root_only(const std::string& target) const {
-    if (target == "root") {
-        return {};
-    }
-    return core::failure(reason::uncovered, fmt::format("volume {} cannot be snapshotted by this belay", target));
+std::string instance::snapshot_path(const std::string& target, const std::string& name) const {
+    return path_of(target, "/snapshots/" + escape(name));
 }
 
 core::expected<void> instance::snapshot(const std::string& target, const std::string& name, milliseconds limit) {
-    BELAY_TRY_VOID(root_only(target));
     const deadline until(limit);
-    auto done = daemon_.change({"POST", path("/snapshots"), snapshot_body(name)}, until);
+    auto done = daemon_.change({"POST", path_of(target, "/snapshots"), snapshot_body(name)}, until);
     if (done) {
         return {};
     }
     if (says_no_room(done.error().cause)) {
         return core::failure(
             reason::no_space,
-            fmt::format("there is no room for a snapshot of instance {}: free some space in its storage "
-                        "pool (`incus storage info POOL`)",
-                        name_),
+            fmt::format("there is no room for a snapshot of {}: free some space in its storage pool "
+                        "(`incus storage info POOL`)",
+                        words_for(target)),
             done.error().cause);
     }
     return std::unexpected(in_words(std::move(done).error(), reason::snapshot_failed,
-                                    fmt::format("the snapshot of instance {} failed", name_)));
+                                    fmt::format("the snapshot of {} failed", words_for(target))));
 }
 
 core::expected<bool> instance::has_snapshot(const std::string& target, const std::string& name, milliseconds limit) {
-    BELAY_TRY_VOID(root_only(target));
-    const auto r = daemon_.get(snapshot_path(name), deadline(limit));
+    const auto r = daemon_.get(snapshot_path(target, name), deadline(limit));
     if (r) {
         return true;
     }
-    // Its words name the instance, too, which may be called anything.
-    if (r.error().code == reason::not_found && r.error().cause.find("snapshot not found") != std::string::npos) {
+    // Its words name the instance, too, which may be called anything. Of a volume it says the same whether the volume
+    // or its snapshot is not there.
+    const bool volume = target != "root";
+    if (r.error().code == reason::not_found &&
+        (volume || r.error().cause.find("snapshot not found") != std::string::npos)) {
         return false;
     }
     return std::unexpected(in_words(r.error(), reason::io_error, fmt::format("snapshot {} could not be read", name)));
 }
 
 core::expected<void> instance::discard(const std::string& target, const std::string& name, milliseconds limit) {
-    BELAY_TRY_VOID(root_only(target));
     const deadline until(limit);
     BELAY_TRY_VOID(calm(until));
-    auto done = daemon_.change({"DELETE", snapshot_path(name)}, until);
+    auto done = daemon_.change({"DELETE", snapshot_path(target, name)}, until);
     if (done || done.error().code == reason::not_found) {
         return {};
     }
     if (done.error().code == reason::io_error) {
-        const auto there = daemon_.get(snapshot_path(name), until);
+        const auto there = daemon_.get(snapshot_path(target, name), until);
         if (!there && there.error().code == reason::not_found) {
             return {};
         }
     }
     return std::unexpected(in_words(std::move(done).error(), reason::io_error,
-                                    fmt::format("snapshot {1} of instance {0} could not be deleted", name_, name)));
+                                    fmt::format("snapshot {1} of {0} could not be deleted", words_for(target), name)));
 }
 
 /// The pruner, every minute, deletes a snapshot that has expired also while it is being restored, and then the data is
 /// gone: so it must not expire, and that is read back, when nothing is under way on the instance any more.
-core::expected<void> instance::make_eternal(const std::string& name, const deadline& until) {
+core::expected<void> instance::make_eternal(const std::string& target, const std::string& name,
+                                            const deadline& until) {
     for (const bool last_look : {false, true}) {
-        const auto r = daemon_.settle_and_get(name_, snapshot_path(name), until);
+        const auto r = daemon_.settle_and_get(name_, snapshot_path(target, name), until);
         if (!r) {
             auto e = r.error();
             if (e.code == reason::not_found) {
-                e = {reason::restore_failed, fmt::format("instance {} has no snapshot {}", name_, name), e.cause};
+                e = {reason::restore_failed, fmt::format("{} has no snapshot {}", words_for(target), name), e.cause};
             }
             return std::unexpected(
                 in_words(e, reason::restore_failed, fmt::format("snapshot {} could not be read", name)));
@@ -122,11 +117,11 @@ core::expected<void> instance::make_eternal(const std::string& name, const deadl
         if (last_look) {
             return core::failure(
                 reason::restore_failed,
-                fmt::format("snapshot {1} of instance {0} would expire during the restore ({2}) and its "
-                            "expiry cannot be taken away",
-                            name_, name, expiry));
+                fmt::format("snapshot {1} of {0} would expire during the restore ({2}) and its expiry cannot be taken "
+                            "away",
+                            words_for(target), name, expiry));
         }
-        if (auto done = daemon_.change({"PUT", snapshot_path(name), eternal_body()}, until); !done) {
+        if (auto done = daemon_.change({"PUT", snapshot_path(target, name), eternal_body()}, until); !done) {
             return std::unexpected(in_words(std::move(done).error(), reason::restore_failed,
                                             fmt::format("the expiry of snapshot {} could not be taken away", name)));
         }
@@ -135,19 +130,97 @@ core::expected<void> instance::make_eternal(const std::string& name, const deadl
 }
 
 core::expected<void> instance::restore(const std::string& target, const std::string& name, milliseconds limit) {
-    BELAY_TRY_VOID(root_only(target));
     const deadline until(limit);
     copies_may_run_ = copies_may_run_ || !daemon_.settled();
-    BELAY_TRY_VOID(make_eternal(name, until));
+    BELAY_TRY_VOID(make_eternal(target, name, until));
     BELAY_TRY_VOID(await_copies(until));
-    auto done = daemon_.change({"PUT", path(), restore_body(name)}, until);
+    auto done = daemon_.change({"PUT", path_of(target), restore_body(name)}, until);
     if (done) {
         return {};
     }
     const auto hint = restore_hint(done.error().cause, name_, name);
     return std::unexpected(
         in_words(std::move(done).error(), reason::restore_failed,
-                 fmt::format("snapshot {1} of instance {0} could not be restored{2}", name_, name, hint)));
+                 fmt::format("snapshot {1} of {0} could not be restored{2}", words_for(target), name, hint)));
+}
+
+core::expected<std::vector<core::snapshot_entry>> instance::list_snapshots(const std::string& target, milliseconds limit) {
+    const auto r = daemon_.get(path_of(target, "/snapshots?recursion=1"), deadline(limit));
+    if (!r) {
+        return std::unexpected(in_words(r.error(), reason::io_error,
+                                        fmt::format("the snapshots of {} could not be read", words_for(target))));
+    }
+    std::vector<core::snapshot_entry> all;
+    for (auto& s : decode_snapshots(r->body)) {
+        const auto key = s.local.config.find(std::string(core::lock_key_name));
+        all.push_back({std::move(s.name), s.created, key == s.local.config.end() ? std::string() : key->second,
+                       s.expires});
+    }
+    return all;
+}
+
+core::expected<void> instance::set_expiry(const std::string& target, const std::string& name,
+                                          std::optional<core::wall_time> when, milliseconds limit) {
+    const deadline until(limit);
+    auto done = daemon_.change({"PUT", snapshot_path(target, name), expiry_body(when)}, until);
+    if (done) {
+        return {};
+    }
+    auto e = std::move(done).error();
+    if (e.code == reason::not_found) {
+        return core::failure(reason::not_found,
+                             fmt::format("{} has no snapshot {}", words_for(target), name), e.cause);
+    }
+    return std::unexpected(in_words(std::move(e), reason::io_error,
+                                    fmt::format("the expiry of snapshot {1} of {0} could not be set", words_for(target),
+                                                name)));
+}
+
+core::expected<void> instance::set_schedule(const std::string& target, const std::string& value,
+                                            const deadline& until) {
+    auto done = daemon_.change({"PATCH", path_of(target), config_body({{"snapshots.schedule", value}})}, until);
+    if (done) {
+        return {};
+    }
+    return std::unexpected(in_words(std::move(done).error(), reason::io_error,
+                                    fmt::format("the snapshot schedule of {} could not be set", words_for(target))));
+}
+
+/// A volume has no profiles, and knows no `@never`.
+core::expected<void> instance::schedule_off(const std::string& target, milliseconds limit) {
+    return set_schedule(target, target == "root" ? "@never" : "", deadline(limit));
+}
+
+core::expected<void> instance::schedule_on(const std::string& target, const std::optional<std::string>& schedule,
+                                           milliseconds limit) {
+    const deadline until(limit);
+    const auto r = daemon_.get(path_of(target), until);
+    if (!r) {
+        return std::unexpected(
+            in_words(r.error(), reason::io_error, fmt::format("{} could not be read", words_for(target))));
+    }
+    const auto now = target == "root" ? decode_local_schedule(r->body) : decode_volume(r->body).schedule;
+    const bool is_off = target == "root" ? now == "@never" : !now;
+    return is_off ? set_schedule(target, schedule.value_or(""), until) : core::expected<void>{};
+}
+
+core::expected<void> instance::copy_to(const std::string& name, milliseconds limit) {
+    const deadline until(limit);
+    BELAY_TRY_VOID(calm(until));
+    const auto r = daemon_.get(path(), until);
+    if (!r) {
+        return std::unexpected(
+            in_words(r.error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
+    }
+    auto done = daemon_.change({"POST", daemon_.in_project("/1.0/instances"), copy_body(decode_for_copy(r->body), name)}, until);
+    if (done) {
+        return {};
+    }
+    if (const auto there = daemon_.get(daemon_.in_project("/1.0/instances/" + escape(name)), until); there) {
+        return {};
+    }
+    return std::unexpected(in_words(std::move(done).error(), reason::io_error,
+                                    fmt::format("instance {} could not be copied", name_)));
 }
 
 } // namespace belay::incus

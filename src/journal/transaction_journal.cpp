@@ -7,6 +7,10 @@
 
 #include <cassert>
 #include <cerrno>
+#include <fcntl.h>
+#include <fstream>
+#include <iterator>
+#include <sys/stat.h>
 
 namespace belay::journal {
 
@@ -95,6 +99,27 @@ core::expected<void> transaction_journal::write_line(const std::string& line) {
 /// Cuts the file to what it held before the record.
 bool transaction_journal::take_back() {
     return files_.ftruncate(fd_.get(), static_cast<off_t>(good_size_)) == 0;
+}
+
+core::expected<void> transaction_journal::save(const std::string& file, std::string_view text) {
+    const auto path = where_.directory / file;
+    BELAY_TRY_VOID(make_directory(files_, path.parent_path()));
+    const unique_fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+    const int problem = fd.get() < 0 ? errno : write_all(files_, fd.get(), text);
+    if (problem != 0) {
+        return std::unexpected(io_failure("could not save " + path.string(), problem));
+    }
+    return {};
+}
+
+core::expected<std::string> transaction_journal::load(const std::string& file) const {
+    const auto path = where_.directory / file;
+    std::ifstream in(path, std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (!in) {
+        return core::failure(core::reason::io_error, "could not read " + path.string());
+    }
+    return text;
 }
 
 core::expected<void> transaction_journal::sync() {

@@ -56,6 +56,9 @@ public:
 
     core::expected<void> finish_log() override { return log_.finish(); }
 
+    core::expected<void> save(const std::string& file, std::string_view text) override;
+    core::expected<std::string> load(const std::string& file) const override;
+
     const transaction_files& files() const { return where_; }
 
 private:

@@ -17,6 +17,12 @@ struct hook_context {
     std::string snapshot;
 };
 
+/// What a collector saw before a rollback.
+struct evidence {
+    std::string name;
+    std::string text;
+};
+
 class checks {
 public:
     virtual ~checks() = default;
@@ -25,6 +31,12 @@ public:
     /// started, hangs or is cut short is a reading that fails, with the reason as its summary: there is no other error.
     virtual std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const hook_context& context,
                                            std::stop_token stop) = 0;
+
+    /// Runs collectors of evidence, side by side and all within `limit`: what one has printed when its time is up
+    /// counts. One that printed nothing, or that does not apply here (exit status 77), is left out. There is no error:
+    /// evidence never stands in the way of a rollback.
+    virtual std::vector<evidence> gather(const std::vector<core::check_spec>& collectors, const hook_context& context,
+                                         core::milliseconds limit) = 0;
 };
 
 } // namespace belay::ports

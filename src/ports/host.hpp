@@ -3,6 +3,7 @@
 // `transient` may be tried again. Requests that change something are never cut short: their operation is awaited.
 #pragma once
 #include "core/event.hpp"
+#include "core/retention.hpp"
 
 #include <functional>
 #include <map>
@@ -65,9 +66,11 @@ public:
     /// Reads the instance. Changes nothing. Errors: not_found, no_permission, no_daemon.
     virtual core::expected<examined> examine(milliseconds limit) = 0;
 
-    /// Whether the daemon and the project allow a snapshot of the instance and its restore. Changes nothing.
-    /// Errors: not_restorable, no_permission, no_daemon.
-    virtual core::expected<void> check_restorable(const core::instance_facts& facts, milliseconds limit) = 0;
+    /// Looks for every known reason why the snapshots of a plan could not be taken, or could not be restored. Somebody
+    /// else's operation on the instance is waited for, as long as the plan says. Changes nothing. Errors:
+    /// not_restorable, no_space, no_permission, no_daemon.
+    virtual core::expected<void> check_restorable(const core::instance_facts& facts, const core::plan& how,
+                                                  milliseconds limit) = 0;
 
     /// Which process the daemon is: another value than before means that it was restarted, and forgot its operations.
     /// Changes nothing. Error: no_daemon.
@@ -108,6 +111,27 @@ public:
     /// Restores a snapshot of the stopped instance, after making sure that the snapshot cannot expire meanwhile; ok
     /// only when its operation succeeded. Error: restore_failed, no_daemon.
     virtual core::expected<void> restore(const std::string& target, const std::string& name, milliseconds limit) = 0;
+
+    /// Switches off the schedule by which a target takes snapshots: `@never` on the target itself, since an empty one
+    /// would only let its profiles speak.
+    virtual core::expected<void> schedule_off(const std::string& target, milliseconds limit) = 0;
+
+    /// Takes that back: the schedule of the target itself is this one again, or none. Nothing happens when it is not
+    /// `@never` any more.
+    virtual core::expected<void> schedule_on(const std::string& target, const std::optional<std::string>& schedule,
+                                             milliseconds limit) = 0;
+
+    /// The snapshots of a target, oldest first. Errors: not_found, no_permission, no_daemon.
+    virtual core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string& target,
+                                                                        milliseconds limit) = 0;
+
+    /// Sets when a snapshot expires; nothing: never. Error not_found when there is no such snapshot.
+    virtual core::expected<void> set_expiry(const std::string& target, const std::string& name,
+                                            std::optional<core::wall_time> when, milliseconds limit) = 0;
+
+    /// Copies the instance as it is now, without its snapshots, to a new one of this name: stopped, without network,
+    /// volumes or anything else that reaches out of it. ok also when that one is there already.
+    virtual core::expected<void> copy_to(const std::string& name, milliseconds limit) = 0;
 
     /// Starts the instance; ok when it runs.
     virtual core::expected<void> start(milliseconds limit) = 0;

@@ -3,6 +3,7 @@
 #pragma once
 #include "core/event.hpp"
 
+#include <string>
 #include <string_view>
 
 namespace belay::ports {
@@ -17,6 +18,12 @@ public:
 
     /// Appends raw output of the command to the log, within its limit. Error: io_error.
     virtual core::expected<void> log(std::string_view bytes) = 0;
+
+    /// Keeps a text beside the journal, as `file` (`packages-before`, `evidence/processes`). Error: io_error.
+    virtual core::expected<void> save(const std::string& file, std::string_view text) = 0;
+
+    /// What was saved so. Error: io_error, also when there is none.
+    virtual core::expected<std::string> load(const std::string& file) const = 0;
 
     /// No more output will come: what the limit held back is put in its place. Error: io_error.
     virtual core::expected<void> finish_log() = 0;

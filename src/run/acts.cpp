@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The acts up to the upgrade: examining, locking, the snapshot and the command.
+#include "core/coverage.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
+#include "run/baseline.hpp"
 #include "run/limits.hpp"
 #include "run/outcome.hpp"
 #include "run/preflight.hpp"
@@ -32,6 +34,13 @@ done 2>/dev/null
 exit 1
 )sh";
 
+/// Exit status 0 when the instance has booted, as far as it can tell.
+constexpr std::string_view booted_script = R"sh(
+[ -d /run/systemd/system ] || exit 0
+case $(systemctl is-system-running 2>/dev/null) in initializing | starting) exit 1 ;; esac
+exit 0
+)sh";
+
 } // namespace
 
 core::expected<void> transaction::examine() {
@@ -59,9 +68,15 @@ core::finished transaction::preflight() {
         return f;
     }
     auto f =
-        outcome_of(plan().undoes_kept ? find_snapshot() : world_.host.check_restorable(examined_.facts, request_limit));
+        outcome_of(plan().undoes_kept ? find_snapshot() : check_restorable());
     f.facts = examined_.facts;
     return f;
+}
+
+core::expected<void> transaction::check_restorable() {
+    auto how = plan();
+    core::settle(how, examined_.facts);
+    return world_.host.check_restorable(examined_.facts, how, request_limit);
 }
 
 /// What an undo restores must be there, and what it needs. Looked at again, although whoever asked for it has seen it:
@@ -72,6 +87,14 @@ core::expected<void> transaction::find_snapshot() {
         return core::failure(core::reason::not_restorable,
                              fmt::format("snapshot {} of instance {} needs what does not exist any more: {}",
                                          restored_snapshot(), plan().instance, fmt::join(found.missing, ", ")));
+    }
+    for (const auto& target : plan().targets) {
+        BELAY_TRY(const bool, there, world_.host.has_snapshot(target, restored_snapshot(), request_limit));
+        if (!there) {
+            return core::failure(core::reason::not_restorable,
+                                 fmt::format("volume {} has no snapshot {}: the instance cannot go back without it",
+                                             target, restored_snapshot()));
+        }
     }
     return {};
 }
@@ -178,7 +201,11 @@ core::finished transaction::upgrade() {
     if (auto logged = world_.journal.finish_log(); !logged && !log_failed_) {
         emit(core::warned{core::describe(logged.error())});
     }
-    return end ? ended_command(*end, bytes) : failed(end.error());
+    auto f = end ? ended_command(*end, bytes) : failed(end.error());
+    if (f.command) {
+        f.packages = packages_changed(world_.inbox.interrupts());
+    }
+    return f;
 }
 
 core::finished transaction::ended_command(const ports::guest_exit& end, std::uint64_t bytes) {
@@ -263,6 +290,28 @@ core::expected<bool> transaction::restart_needed() {
     return end.how != ports::ended::exited || end.exit_code != 1;
 }
 
+/// Waits until the instance has booted: a program can be run in it, and its systemd, if it has one, has no job any more.
+/// Error: restart_failed, when it hangs.
+core::expected<void> transaction::await_boot(core::milliseconds limit) {
+    const auto stop = state().decision ? std::stop_token{} : world_.inbox.interrupts();
+    const auto give_up = world_.clock.monotonic() + limit;
+    for (pacing pace; !stop.stop_requested();) {
+        const ports::guest_command what{.argv = {"sh", "-c", std::string(booted_script)}};
+        const auto asked = world_.host.exec(what, request_limit, [](auto, auto) {}, stop);
+        if (asked && asked->how == ports::ended::exited && asked->exit_code == 0) {
+            return {};
+        }
+        if (world_.clock.monotonic() >= give_up) {
+            break;
+        }
+        world_.inbox.wait(pace.next(), stop);
+    }
+    return core::failure(core::reason::restart_failed,
+                         fmt::format("instance {} has not booted within {} (`systemctl list-jobs` in it shows what "
+                                     "it waits for)",
+                                     plan().instance, core::format_duration(limit)));
+}
+
 core::finished transaction::restart() {
     if (plan().restart == core::restart_policy::if_needed) {
         const auto needed = restart_needed();
@@ -274,6 +323,12 @@ core::finished transaction::restart() {
     auto done = world_.host.stop(plan().limit.stop, plan().limit.operation);
     if (done) {
         done = world_.host.start(plan().limit.operation);
+    }
+    if (done) {
+        done = await_boot(plan().limit.restart);
+    }
+    if (world_.inbox.interrupts().stop_requested()) {
+        return cancelled({});
     }
     if (!done && away(done.error())) {
         return patient({core::act::restart, {}}, failed(done.error()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/preflight.hpp"
 
+#include "core/coverage.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
@@ -10,13 +11,20 @@ namespace belay::run {
 
 namespace {
 
-/// What --uncovered names: the path in the instance, or the device where there is no path (block volumes).
-std::string name_of(const core::disk& disk) {
-    return disk.path.empty() ? disk.device : disk.path;
-}
-
-bool accepted(const core::disk& disk, const core::plan& plan) {
-    return std::ranges::find(plan.uncovered, name_of(disk)) != plan.uncovered.end();
+/// Why a disk is not covered.
+std::string cause_of(const core::disk& disk, const core::plan& plan) {
+    switch (core::coverage_of(disk, plan)) {
+    case core::coverage::shared:
+        return "shared with " + core::printable(fmt::format("{}", fmt::join(disk.users, ", ")));
+    case core::coverage::left_out:
+        return "left out by --volumes";
+    case core::coverage::outside:
+    case core::coverage::instance:
+    case core::coverage::volume:
+    case core::coverage::read_only:
+        break;
+    }
+    return "on the host";
 }
 
 } // namespace
@@ -40,12 +48,12 @@ core::expected<void> check_facts(const core::instance_facts& facts, const core::
     std::string open;
     std::string options;
     for (const auto& disk : facts.disks) {
-        if (disk.covered || disk.read_only || accepted(disk, plan)) {
+        if (!core::uncovered(disk, plan)) {
             continue;
         }
-        open += fmt::format("{}{} ({})", open.empty() ? "" : ", ", core::printable(name_of(disk)),
-                            core::printable(disk.source));
-        options += " --uncovered " + core::shell_quote(name_of(disk));
+        open += fmt::format("{}{} ({}, {})", open.empty() ? "" : ", ", core::printable(core::name_of(disk)),
+                            core::printable(disk.source), cause_of(disk, plan));
+        options += " --uncovered " + core::shell_quote(core::name_of(disk));
     }
     if (!open.empty()) {
         return core::failure(

@@ -4,6 +4,7 @@
 #include "run/outcome.hpp"
 #include "run/transaction.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace belay::run {
@@ -14,7 +15,6 @@ core::expected<core::report> transaction::resume(const std::vector<core::record>
         world_.listener.recall(r);
         seq_ = r.seq;
     }
-    request_.plan = state().how;
     if (const auto& facts = state().facts) {
         BELAY_TRY(auto, held, world_.locks.take(facts->server, plan().project, plan().instance, request_.txn));
         held_ = std::move(held);
@@ -54,9 +54,13 @@ core::expected<core::observed> transaction::ask_host() {
     // ended the transaction by hand, unless another transaction has had the instance since.
     const bool undoes = state().goes_back();
     const bool ours = seen.lock == core::lock_owner::ours;
-    seen.by_hand = seen.lock == core::lock_owner::nobody && undoes && !state().restored() && moved_back(examined_) &&
+    seen.by_hand = seen.lock == core::lock_owner::nobody && undoes && volumes_restored() &&
+                   !state().ok(core::act::restore, "root") && moved_back(examined_) &&
                    examined_.restored != request_.txn && !world_.locks.locked_since(request_.txn, examined_.facts.uuid);
-    seen.restored = examined_.restored == request_.txn || seen.by_hand || (ours && undoes && moved_back(examined_));
+    // The key is written when all is restored. A new generation speaks for the instance alone: what became of its
+    // volumes only the journal knows.
+    seen.volumes = examined_.restored == request_.txn;
+    seen.restored = seen.volumes || seen.by_hand || (ours && undoes && moved_back(examined_));
     return seen;
 }
 
@@ -65,6 +69,14 @@ core::expected<core::observed> transaction::ask_host() {
 bool transaction::moved_back(const ports::examined& now) const {
     const auto& facts = state().facts;
     return facts && !facts->generation.empty() && facts->generation != now.facts.generation;
+}
+
+/// Whether the journal says of every volume that it was restored. Who restores by hand and takes the lock off leaves no
+/// trace on a volume.
+bool transaction::volumes_restored() const {
+    return std::ranges::all_of(plan().targets, [&](const auto& target) {
+        return target == "root" || state().ok(core::act::restore, target);
+    });
 }
 
 /// Whether the lock is the one within the snapshot that this undo restores: its own restore has brought it back.

@@ -10,14 +10,22 @@
 namespace belay::run {
 
 core::finished transaction::stop(int attempt_number) {
-    if (auto there = world_.host.has_snapshot("root", restored_snapshot(), request_limit); there && !*there) {
-        return failed({core::reason::not_restorable,
-                       fmt::format("snapshot {} of instance {} does not exist any more: somebody deleted it, and "
-                                   "nothing was done to the instance",
-                                   restored_snapshot(), plan().instance)});
+    for (const auto& target : plan().targets) {
+        auto there = world_.host.has_snapshot(target, restored_snapshot(), request_limit);
+        if (there && !*there && !state().ok(core::act::restore, target)) {
+            return failed(no_snapshot(target));
+        }
     }
     const auto graceful = attempt_number == 1 ? plan().limit.stop : core::milliseconds{0};
     return repeated({core::act::stop, {}}, world_.host.stop(graceful, plan().limit.operation));
+}
+
+core::error transaction::no_snapshot(const std::string& target) const {
+    const auto what = target == "root" ? "instance " + plan().instance : "volume " + target;
+    return {core::reason::not_restorable,
+            fmt::format("snapshot {} of {} does not exist any more: somebody deleted it, and nothing was done to the "
+                        "instance",
+                        restored_snapshot(), what)};
 }
 
 core::finished transaction::restore(const std::string& target) {
@@ -88,7 +96,14 @@ core::finished transaction::start() {
         }
         return world_.host.start(plan().limit.operation);
     };
-    return repeated({core::act::start, {}}, own_keys_then_start());
+    auto f = repeated({core::act::start, {}}, own_keys_then_start());
+    // The snapshot was taken between the hooks: what quiesce left on the disk came back with it.
+    if (f.how == core::result::ok && plan().hooks) {
+        if (auto resumed = run_hook("resume", plan().resume, {}); !resumed) {
+            emit(core::warned{core::describe(resumed.error())});
+        }
+    }
+    return f;
 }
 
 /// The snapshots of this transaction, or one of those that stand in the way of an undo.

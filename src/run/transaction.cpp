@@ -25,18 +25,13 @@ bool needs_paper(const core::event& what, const core::state& s) {
     return false;
 }
 
-core::error not_supported(core::act what) {
-    return {
-        core::reason::usage, "this belay has no adapter for the phase " + std::string(core::to_word(what)), {}, false};
-}
-
 } // namespace
 
 transaction::transaction(world w, request r) : world_(w), request_(std::move(r)), chronicle_(request_.log_file) {}
 
 core::report transaction::run() {
     const auto self = world_.locks.self(request_.txn);
-    emit(core::opened{plan(), self.pid, self.boot_id, request_.baseline});
+    emit(core::opened{request_.plan, self.pid, self.boot_id, request_.baseline});
     return drive();
 }
 
@@ -102,7 +97,7 @@ void transaction::take(const core::leave& what) {
 
 core::record transaction::recorded(core::event what) {
     return {core::record::version, ++seq_,          world_.clock.wall(), world_.clock.boottime(),
-            request_.txn,          plan().instance, std::move(what)};
+            request_.txn,          instance_name(), std::move(what)};
 }
 
 /// Shows an event that is not journalled.
@@ -162,12 +157,18 @@ core::finished transaction::attempt(const core::perform& what) {
         return lock();
     case act::baseline:
         return baseline(what.attempt);
+    case act::quiesce:
+        return quiesce();
     case act::pause:
-        return patient(what.what, outcome_of(world_.host.pause(plan().limit.operation)));
+        return pause();
     case act::snapshot:
         return snapshot(what.what.target, what.attempt);
     case act::unpause:
-        return repeated(what.what, world_.host.unpause(plan().limit.operation));
+        return unpause();
+    case act::resume:
+        return resume_hook();
+    case act::schedule_off:
+        return switch_schedule_off(what.what.target);
     case act::upgrade:
         return upgrade();
     case act::restart:
@@ -176,27 +177,28 @@ core::finished transaction::attempt(const core::perform& what) {
         return verify(what.attempt);
     case act::confirm:
         return confirm(what);
+    case act::evidence:
+        return evidence();
     case act::stop:
         return stop(what.attempt);
+    case act::keep_failed:
+        return keep_failed();
     case act::restore:
         return restore(what.what.target);
     case act::start:
         return start();
     case act::reverify:
         return reverify(what.attempt);
+    case act::schedule_on:
+        return switch_schedule_on(what.what.target);
+    case act::keep:
+        return keep();
     case act::discard:
         return discard(what.what.target);
     case act::unlock:
         return unlock();
-    case act::quiesce:
-    case act::resume:
-    case act::schedule_off:
-    case act::schedule_on:
-    case act::evidence:
-    case act::keep:
-        break; // no plan of this version asks for them
     }
-    return {.what = what.what, .how = core::result::failed, .why = not_supported(what.what.what)};
+    return {};
 }
 
 } // namespace belay::run

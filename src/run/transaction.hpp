@@ -85,11 +85,33 @@ private:
     core::error why_command_failed(int exit_code);
     core::expected<bool> went_down(int exit_code);
     core::expected<bool> restart_needed();
+    core::expected<void> await_boot(core::milliseconds limit);
     core::expected<void> examine();
     core::lock_opinion opinion_on_lock() const;
     core::expected<bool> swap_lock();
     core::expected<void> clear_half_made(const std::string& target);
     std::string own_lock() const;
+
+    // moment.cpp: what surrounds the snapshots, so that they are of one good moment
+    core::finished quiesce();
+    core::finished resume_hook();
+    core::finished pause();
+    core::finished unpause();
+    core::finished switch_schedule_off(const std::string& target);
+    core::finished switch_schedule_on(const std::string& target);
+    core::expected<void> run_hook(const std::string& name, const std::string& command, std::stop_token stop);
+    core::expected<void> take_again(const std::string& target);
+
+    // evidence.cpp: what is saved before it is thrown away, and the packages
+    core::finished evidence();
+    core::finished keep_failed();
+    std::optional<core::package_list> list_packages(std::stop_token stop);
+    std::optional<core::package_diff> packages_changed(std::stop_token stop);
+    void note_packages_before();
+    std::vector<std::string> save_evidence(std::vector<ports::evidence> pieces);
+
+    // retention.cpp
+    core::finished keep();
 
     // rollback.cpp: after the verdict
     using wanted_keys = std::function<ports::config_keys(const ports::examined&)>;
@@ -101,12 +123,15 @@ private:
     core::finished discard(const std::string& target);
     core::finished unlock();
     core::expected<void> find_snapshot();
+    core::expected<void> check_restorable();
+    core::error no_snapshot(const std::string& target) const;
     bool is_ours(const ports::examined& now) const;
 
     // recovery.cpp: after another process
     core::expected<core::observed> ask_host();
     bool moved_back(const ports::examined& now) const;
     bool lock_brought_back(const ports::examined& now) const;
+    bool volumes_restored() const;
 
     // patience.cpp: trying again, and a daemon that is away
     core::finished repeated(const core::key& what, core::expected<void> outcome);
@@ -133,9 +158,11 @@ private:
     ports::hook_context context(core::act phase, int attempt_number) const;
     core::finished cancelled(core::finished f) const;
 
-    const core::plan& plan() const { return request_.plan; }
+    const core::plan& plan() const { return state().how; }
 
     const core::state& state() const { return chronicle_.current(); }
+
+    const std::string& instance_name() const { return state().open ? plan().instance : request_.plan.instance; }
 
     std::string snapshot_name() const { return core::snapshot_name(request_.txn); }
 
@@ -150,6 +177,7 @@ private:
     bool record_lost_{false};
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
+    std::optional<double> paused_at_; ///< the instance is stopped for its snapshots since
     bool restore_lost_{false};            ///< the answer of the last one never came
     std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
     std::string daemon_;                  ///< the process that the daemon was when it was last known

@@ -31,6 +31,7 @@ core::finished transaction::cancelled(core::finished f) const {
 }
 
 core::finished transaction::baseline(int attempt_number) {
+    note_packages_before();
     core::finished f;
     f.checks = ready_round(world_.checks, plan().checks, context(core::act::baseline, attempt_number),
                            plan().limit.retry_for, world_.inbox, world_.clock);

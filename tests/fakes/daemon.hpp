@@ -29,6 +29,7 @@ struct saved : files {
     std::map<std::string, std::string> config{};
     bool powered{}; ///< `volatile.last_state.power`, which a restore brings back like every key
     bool complete{};
+    std::optional<core::wall_time> expires{};
 
     bool operator==(const saved&) const = default;
 };
@@ -85,6 +86,9 @@ public:
     std::map<std::string, std::string> config;
     std::map<std::string, disk> volumes;
     std::optional<guest_program> program;
+    bool quiesced{false}; ///< by a hook: the software in the instance waits
+    std::map<std::string, std::string> volume_schedules;
+    std::map<std::string, std::string> copies; ///< other instances, and what is on them
 
     bool daemon_up{true};
     std::string daemon_process{"1"};
@@ -103,6 +107,10 @@ public:
     std::vector<std::string> harm;
 
     disk& disk_of(const std::string& target) { return target == "root" ? *this : volumes[target]; }
+
+    std::string& schedule_of(const std::string& target) {
+        return target == "root" ? config["snapshots.schedule"] : volume_schedules[target];
+    }
 
     const disk& disk_of(const std::string& target) const { return target == "root" ? *this : volumes.at(target); }
 

@@ -30,6 +30,9 @@ public:
 
     bool program_runs{true}; ///< whether `exec true` works while it is running
     bool restart_needed{false};
+    bool boots{true};                                  ///< a restart comes to its end
+    std::string packages{"app\t1\n"};                  ///< what the package manager lists
+    std::function<int(fake_incus&, bool quiesces)> hook; ///< quiesce and resume; none: they succeed
 
     // What happened.
     std::vector<std::string> calls;
@@ -67,7 +70,7 @@ public:
         });
     }
 
-    core::expected<void> check_restorable(const core::instance_facts&, milliseconds) override {
+    core::expected<void> check_restorable(const core::instance_facts&, const core::plan&, milliseconds) override {
         return guarded<void>("check_restorable", core::reason::not_restorable,
                              []() -> core::expected<void> { return {}; });
     }
@@ -159,6 +162,57 @@ public:
         });
     }
 
+    core::expected<void> schedule_off(const std::string& target, milliseconds) override {
+        return guarded<void>("schedule_off", core::reason::no_daemon, [&]() -> core::expected<void> {
+            schedule_of(target) = target == "root" ? "@never" : "";
+            points_.reach("schedule_off", moment::after);
+            return daemon_up ? core::expected<void>{} : gone();
+        });
+    }
+
+    core::expected<void> schedule_on(const std::string& target, const std::optional<std::string>& schedule,
+                                     milliseconds) override {
+        return guarded<void>("schedule_on", core::reason::no_daemon, [&]() -> core::expected<void> {
+            auto& now = schedule_of(target);
+            now = now == (target == "root" ? "@never" : "") ? schedule.value_or("") : now;
+            points_.reach("schedule_on", moment::after);
+            return daemon_up ? core::expected<void>{} : gone();
+        });
+    }
+
+    core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string& target, milliseconds) override {
+        return guarded<std::vector<core::snapshot_entry>>(
+            "list_snapshots", core::reason::no_daemon, [&]() -> core::expected<std::vector<core::snapshot_entry>> {
+                std::vector<core::snapshot_entry> all;
+                for (const auto& [name, s] : disk_of(target).snapshots) {
+                    const auto lock = s.config.find(std::string(core::lock_key_name));
+                    all.push_back({name, {}, lock == s.config.end() ? std::string{} : lock->second, s.expires});
+                }
+                return all;
+            });
+    }
+
+    core::expected<void> set_expiry(const std::string& target, const std::string& name,
+                                    std::optional<core::wall_time> when, milliseconds) override {
+        return guarded<void>("set_expiry", core::reason::no_daemon, [&]() -> core::expected<void> {
+            const auto found = disk_of(target).snapshots.find(name);
+            if (found == disk_of(target).snapshots.end()) {
+                return core::failure(core::reason::not_found, "there is no snapshot " + name);
+            }
+            found->second.expires = when;
+            return {};
+        });
+    }
+
+    core::expected<void> copy_to(const std::string& name, milliseconds limit) override {
+        return guarded<void>("copy_to", core::reason::io_error, [&]() -> core::expected<void> {
+            BELAY_TRY_VOID(calm(limit));
+            copies[name] = content;
+            points_.reach("copy_to", moment::after);
+            return daemon_up ? core::expected<void>{} : gone();
+        });
+    }
+
     core::expected<void> start(milliseconds limit) override {
         return guarded<void>("start", core::reason::start_failed, [&]() -> core::expected<void> {
             BELAY_TRY_VOID(calm(limit));
@@ -181,9 +235,8 @@ public:
 
     core::expected<ports::guest_exit> exec(const ports::guest_command& what, milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
-        if (what.argv.front() == "sh") { // whether a restart is needed
-            calls.emplace_back("restart_needed");
-            return ports::guest_exit{ports::ended::exited, restart_needed ? 0 : 1};
+        if (what.argv.front() == "sh") {
+            return run_script(what.argv.back(), sink);
         }
         auto end =
             guarded<ports::guest_exit>("upgrade", core::reason::io_error, [&]() -> core::expected<ports::guest_exit> {
@@ -203,6 +256,31 @@ public:
     std::string lock() const { return key(core::lock_key_name); }
 
 private:
+    /// belay's own questions to the instance, and the hooks `quiesce` and `resume`.
+    core::expected<ports::guest_exit> run_script(const std::string& script, const ports::output_sink& sink) {
+        const auto asks = [&](std::string_view word) { return script.find(word) != std::string::npos; };
+        if (script == "quiesce" || script == "resume") {
+            return guarded<ports::guest_exit>(script, core::reason::io_error, [&] {
+                const int code = hook ? hook(*this, script == "quiesce") : 0;
+                quiesced = code == 0 ? script == "quiesce" : quiesced;
+                return core::expected<ports::guest_exit>({ports::ended::exited, code});
+            });
+        }
+        if (asks("dpkg-query")) {
+            return guarded<ports::guest_exit>("packages", core::reason::io_error, [&] {
+                sink(core::output::stream::out, packages + "belay: end of list\n");
+                return core::expected<ports::guest_exit>({ports::ended::exited, 0});
+            });
+        }
+        if (asks("is-system-running")) {
+            return guarded<ports::guest_exit>("booted", core::reason::io_error, [&] {
+                return core::expected<ports::guest_exit>({ports::ended::exited, facts.running && boots ? 0 : 1});
+            });
+        }
+        calls.emplace_back("restart_needed");
+        return ports::guest_exit{ports::ended::exited, restart_needed ? 0 : 1};
+    }
+
     static constexpr int of_the_client_itself = 255; ///< the exit status of `incus exec` without a daemon
 
     static std::unexpected<core::error> gone() {

@@ -6,6 +6,7 @@
 #include "ports/decisions.hpp"
 #include "ports/journal.hpp"
 
+#include <map>
 #include <vector>
 
 namespace belay::fakes {
@@ -40,6 +41,19 @@ public:
     }
 
     core::expected<void> finish_log() override { return {}; }
+
+    std::map<std::string, std::string> saved; ///< beside the journal
+
+    core::expected<void> save(const std::string& file, std::string_view text) override {
+        saved[file] = text;
+        return {};
+    }
+
+    core::expected<std::string> load(const std::string& file) const override {
+        const auto found = saved.find(file);
+        return found == saved.end() ? core::failure(core::reason::io_error, "there is no " + file)
+                                    : core::expected<std::string>(found->second);
+    }
 
 private:
     /// After a sync that failed nobody knows what is on disk: the record is taken back, and nothing is written any

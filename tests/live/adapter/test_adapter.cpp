@@ -88,7 +88,7 @@ TEST_CASE("an upgrade is undone by the adapter alone", "[live]") {
     CHECK(seen->facts.uuid.size() == 36);
     CHECK(seen->facts.server.size() == 64);
     CHECK(timed("examine", [&] { return g.host.examine(10s); }));
-    CHECK(timed("check_restorable", [&] { return g.host.check_restorable(seen->facts, 10s); }));
+    CHECK(timed("check_restorable", [&] { return g.host.check_restorable(seen->facts, {}, 10s); }));
     const auto swapped = timed("change_keys", [&] {
         return g.host.change_keys({{lock_key, "mine"}}, seen->etag, 10s);
     });
@@ -163,9 +163,9 @@ TEST_CASE("a restricted project is recognised", "[live]") {
     const std::string project = "adapter-restricted";
     REQUIRE(cli({"project", "create", project, "-c", "restricted=true"}) == 0);
     incus::instance any(socket, project, "any");
-    CHECK(any.check_restorable({}, 10s).error().code == reason::not_restorable);
+    CHECK(any.check_restorable({}, {}, 10s).error().code == reason::not_restorable);
     cli({"project", "set", project, "restricted.snapshots=allow"});
-    CHECK(any.check_restorable({}, 10s));
+    CHECK(any.check_restorable({}, {}, 10s));
     cli({"project", "delete", project});
 }
 

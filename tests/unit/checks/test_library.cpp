@@ -57,7 +57,28 @@ public:
 
     core::expected<ports::examined> examine(core::milliseconds) override { return ports::examined{}; }
 
-    core::expected<void> check_restorable(const core::instance_facts&, core::milliseconds) override { return {}; }
+    core::expected<void> check_restorable(const core::instance_facts&, const core::plan&,
+                                          core::milliseconds) override {
+        return {};
+    }
+
+    core::expected<void> schedule_off(const std::string&, core::milliseconds) override { return {}; }
+
+    core::expected<void> schedule_on(const std::string&, const std::optional<std::string>&,
+                                     core::milliseconds) override {
+        return {};
+    }
+
+    core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string&, core::milliseconds) override {
+        return {};
+    }
+
+    core::expected<void> set_expiry(const std::string&, const std::string&, std::optional<core::wall_time>,
+                                    core::milliseconds) override {
+        return {};
+    }
+
+    core::expected<void> copy_to(const std::string&, core::milliseconds) override { return {}; }
 
     core::expected<std::string> daemon(core::milliseconds) override { return "1"; }
 

@@ -21,18 +21,30 @@ inline core::plan full_plan(const std::string& text) {
     p.expect_lost = {text};
     p.uncovered = {text};
     p.accept_unhealthy = true;
-    p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms};
+    p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms, 0ms, 9ms, 10ms, 11ms};
     p.restart = core::restart_policy::if_needed;
     p.targets = {"root", text};
     p.hooks = p.pauses = p.guards_schedule = p.confirms = p.saves_evidence = p.retains = p.undoes_kept = true;
     p.undoes = p.restores = text;
     p.takes_present = p.takes_over = true;
     p.discards = {text};
+    p.mode = core::snapshot_mode::stopped;
+    p.volumes = {text};
+    p.quiesce = p.resume = text;
+    p.collectors = {{text, text, {text}, core::place::guest, false, 1500ms}};
+    p.min_free = 1ULL << 40U;
+    p.keep_for = 7ms;
+    p.keep = 2;
+    p.keeps_failed = p.lists_packages = p.drops_unchanged = true;
     return p;
 }
 
 inline core::judged full_judged(const std::string& text) {
     return {text, core::place::host, false, core::health::not_yet, core::health::skip, text, {text}, {text, ""}, false};
+}
+
+inline core::package_diff full_packages(const std::string& text) {
+    return {{{text, text, ""}, {"", "", text}}, {{text, ""}}, {{"", text}}};
 }
 
 inline core::report full_report(const std::string& text) {
@@ -51,6 +63,9 @@ inline core::report full_report(const std::string& text) {
     r.seconds = 0.1 + 0.2;
     r.phases = {{"snapshot", text, noon, 1.25, true, ""}, {"verify", "", noon + 1ms, 1e-9, false, text}};
     r.checks = {full_judged(text)};
+    r.packages = full_packages(text);
+    r.snapshot_expires = noon;
+    r.failed_copy = text;
     r.evidence = {text};
     r.warnings = {text};
     r.manual = {text};
@@ -65,11 +80,15 @@ inline core::finished full_finished(const std::string& text) {
     e.why = {core::reason::daemon_lost, text, text, true};
     e.seconds = 3600.001;
     e.facts = core::instance_facts{text, text, text, text, text,
-                                   text, text, true, true, {{text, text, text, true, true}, {}}};
+                                   text, text, true, true, {{text, text, text, true, true, text, text, text, {text}, ""}, {}},
+                                   "", text, text};
     e.checks = {{text, core::place::guest, true, core::health::fail, text, {text, "a"}, {"b", text}, 0.5}};
     e.judgements = {full_judged(text)};
     e.command = core::command_end{137, 1ULL << 63U};
-    e.previous = text;
+    e.packages = full_packages(text);
+    e.evidence = {text, ""};
+    e.copy = text;
+    e.expires = noon;
     return e;
 }
 
@@ -85,7 +104,7 @@ inline std::vector<core::event> all_events(const std::string& text) {
         core::started{},
         full_finished(text),
         core::finished{},
-        core::finished{.what = {core::act::schedule_off, ""}, .previous = ""},
+        core::finished{.what = {core::act::upgrade, ""}, .packages = core::package_diff{}},
         core::decided{core::verdict::refuse},
         core::decided{},
         core::interrupted{{core::reason::interrupted, text, text, true}},
@@ -94,7 +113,7 @@ inline std::vector<core::event> all_events(const std::string& text) {
         core::warned{},
         core::resumed{4194304, text},
         core::resumed{},
-        core::observed{true, core::lock_owner::other, true, true, {core::reason::no_daemon, text, text, true}},
+        core::observed{true, core::lock_owner::other, true, true, {core::reason::no_daemon, text, text, true}, true},
         core::observed{},
         core::closed{full_report(text)},
         core::closed{},

@@ -94,7 +94,10 @@ TEST_CASE("no field of an event gets lost", "[codec]") {
     CHECK(end.checks == full.checks);
     CHECK(end.judgements == full.judgements);
     CHECK(end.command == full.command);
-    CHECK(end.previous == full.previous);
+    CHECK(end.packages == full.packages);
+    CHECK(end.evidence == full.evidence);
+    CHECK(end.copy == full.copy);
+    CHECK(end.expires == full.expires);
 
     CHECK(std::get<core::interrupted>(back(core::interrupted{full.why}).what).why == full.why);
     CHECK(std::get<core::resumed>(back(core::resumed{7, text}).what).boot_id == text);
@@ -107,11 +110,21 @@ TEST_CASE("no field of an event gets lost", "[codec]") {
     CHECK(std::get<core::soaking>(back(core::soaking{full.what, 9.5}).what).what == full.what);
 }
 
-TEST_CASE("an old value that was empty is not the same as none", "[codec]") {
-    core::finished e{.what = {core::act::schedule_off, ""}, .previous = ""};
-    CHECK(std::get<core::finished>(read(codec::to_json_line(record_of(e, "x"))).what).previous == "");
-    e.previous.reset();
-    CHECK_FALSE(std::get<core::finished>(read(codec::to_json_line(record_of(e, "x"))).what).previous);
+TEST_CASE("no package that changed is not the same as not knowing", "[codec]") {
+    core::finished e{.what = {core::act::upgrade, ""}, .packages = core::package_diff{}};
+    CHECK(std::get<core::finished>(read(codec::to_json_line(record_of(e, "x"))).what).packages == core::package_diff{});
+    e.packages.reset();
+    CHECK_FALSE(std::get<core::finished>(read(codec::to_json_line(record_of(e, "x"))).what).packages);
+}
+
+TEST_CASE("a limit of zero is read back as zero, and one that an older belay did not write as its default", "[codec]") {
+    core::opened e;
+    e.how.limit.evidence = e.how.limit.restart = 0ms;
+    auto line = codec::to_json_line(record_of(e, "x"));
+    CHECK(std::get<core::opened>(read(line).what).how.limit.evidence == 0ms);
+    const std::string key = "\"evidence_ms\":0,";
+    line.erase(line.find(key), key.size());
+    CHECK(std::get<core::opened>(read(line).what).how.limit.evidence == core::limits{}.evidence);
 }
 
 TEST_CASE("the envelope comes first, then the event's own keys, in a fixed order", "[codec]") {

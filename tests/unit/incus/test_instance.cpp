@@ -54,10 +54,10 @@ TEST_CASE("the project that was read when the instance was examined serves one c
     setup s;
     const auto times_read = [&] { return std::ranges::count(s.daemon.asked(), "GET /1.0/projects/default"); };
     REQUIRE(s.web1.examine(5s));
-    CHECK(s.web1.check_restorable({}, 5s));
+    CHECK(s.web1.check_restorable({}, {}, 5s));
     CHECK(times_read() == 1);
     s.daemon.project_config = {{"restricted", "true"}};
-    CHECK_FALSE(s.web1.check_restorable({}, 5s));
+    CHECK_FALSE(s.web1.check_restorable({}, {}, 5s));
     CHECK(times_read() == 2);
 }
 
@@ -66,7 +66,7 @@ TEST_CASE("what was read before an instance was examined again does not count", 
     REQUIRE(s.web1.examine(5s));
     s.daemon.project_config = {{"restricted", "true"}};
     REQUIRE(s.web1.examine(5s));
-    CHECK_FALSE(s.web1.check_restorable({}, 5s));
+    CHECK_FALSE(s.web1.check_restorable({}, {}, 5s));
 }
 
 TEST_CASE("a project whose answer was lost is asked again by the check", "[incus]") {
@@ -74,7 +74,7 @@ TEST_CASE("a project whose answer was lost is asked again by the check", "[incus
     s.daemon.cut_once = "/1.0/projects/default";
     s.daemon.project_config = {{"restricted", "true"}};
     REQUIRE(s.web1.examine(5s));
-    CHECK(s.web1.check_restorable({}, 5s).error().code == reason::not_restorable);
+    CHECK(s.web1.check_restorable({}, {}, 5s).error().code == reason::not_restorable);
 }
 
 TEST_CASE("an instance is not examined when the answer of its server or its pool was lost", "[incus]") {
@@ -110,7 +110,7 @@ TEST_CASE("garbage instead of JSON is an error of every call", "[incus]") {
     setup s;
     s.daemon.garbage = true;
     CHECK_FALSE(s.web1.examine(5s));
-    CHECK_FALSE(s.web1.check_restorable({}, 5s));
+    CHECK_FALSE(s.web1.check_restorable({}, {}, 5s));
     CHECK_FALSE(s.web1.change_keys({{lock_key, "x"}}, "\"tag-1\"", 5s));
     CHECK_FALSE(s.web1.snapshot("root", "s", 1s));
     CHECK_FALSE(s.web1.stop(0ms, 1s));
@@ -121,16 +121,16 @@ TEST_CASE("garbage instead of JSON is an error of every call", "[incus]") {
 
 TEST_CASE("a restricted project that blocks snapshots is refused with the command that allows them", "[incus]") {
     setup s;
-    CHECK(s.web1.check_restorable({}, 5s));
+    CHECK(s.web1.check_restorable({}, {}, 5s));
     s.daemon.project_config = {{"restricted", "true"}};
-    const auto blocked = s.web1.check_restorable({}, 5s);
+    const auto blocked = s.web1.check_restorable({}, {}, 5s);
     REQUIRE_FALSE(blocked);
     CHECK(blocked.error().code == reason::not_restorable);
     CHECK(blocked.error().message.find("incus project set default restricted.snapshots=allow") != std::string::npos);
     s.daemon.project_config = {{"restricted", "true"}, {"restricted.snapshots", "allow"}};
-    CHECK(s.web1.check_restorable({}, 5s));
+    CHECK(s.web1.check_restorable({}, {}, 5s));
     s.daemon.project_config = {{"restricted", "false"}, {"restricted.snapshots", "block"}};
-    CHECK(s.web1.check_restorable({}, 5s));
+    CHECK(s.web1.check_restorable({}, {}, 5s));
 }
 
 TEST_CASE("the lock key is a compare-and-swap", "[incus]") {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a snapshot of the instance covers, and what must be snapshotted beside it.
+#pragma once
+#include "core/event.hpp"
+
+namespace belay::core {
+
+/// What becomes of a disk in a rollback.
+enum class coverage {
+    instance,  ///< the instance's own snapshot holds it
+    volume,    ///< a custom volume that is snapshotted and restored with the instance
+    read_only, ///< nothing in the instance can change it
+    left_out,  ///< a custom volume that --volumes leaves out
+    shared,    ///< a custom volume that another instance uses too
+    outside    ///< a path or a device of the host
+};
+
+coverage coverage_of(const disk& d, const plan& how);
+
+/// Whether a rollback leaves what was written to the disk, and nobody has accepted that.
+bool uncovered(const disk& d, const plan& how);
+
+/// What --uncovered names: the path in the instance, or the device where there is no path (block volumes).
+std::string name_of(const disk& d);
+
+/// The target that a custom volume is for a transaction: `POOL/VOLUME`. The instance itself is "root".
+std::string target_of(const disk& d);
+
+/// The pool and the volume of such a target; the volume is empty for "root".
+struct volume_name {
+    std::string pool;
+    std::string volume;
+};
+
+volume_name volume_of(const std::string& target);
+
+/// Whether snapshots of a target are taken by a schedule on storage that restores only its newest snapshot: then the
+/// schedule must be off while a transaction may have to restore one.
+bool guarded(const std::string& target, const instance_facts& facts);
+
+/// `snapshots.schedule` as it was set on the target itself before the transaction; nothing when it was not.
+std::optional<std::string> schedule_of(const std::string& target, const instance_facts& facts);
+
+/// Fills in what of the plan follows from the instance: the targets, whether it is paused, whether a schedule must be
+/// guarded. An undo of a kept upgrade has its targets from that one.
+void settle(plan& how, const instance_facts& facts);
+
+/// The name of the instance that keeps the broken state.
+std::string failed_copy_name(const std::string& instance, const std::string& txn);
+
+} // namespace belay::core

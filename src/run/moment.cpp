@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// What surrounds the snapshots, so that all of them are of one good moment: hooks, a pause or a stop of the instance,
+// and schedules that must not take one in between.
+#include "core/coverage.hpp"
+#include "core/durations.hpp"
+#include "core/text.hpp"
+#include "run/outcome.hpp"
+#include "run/transaction.hpp"
+
+#include <fmt/format.h>
+
+namespace belay::run {
+
+namespace {
+
+/// How much of what a hook said stands in an error.
+constexpr std::size_t words_kept = 2'000;
+
+/// How often the snapshot of a target is taken again because a schedule was quicker.
+constexpr int most_snapshots = 3;
+
+} // namespace
+
+/// A shell command in the instance. Error: snapshot_failed, with the end of what it said.
+core::expected<void> transaction::run_hook(const std::string& name, const std::string& command, std::stop_token stop) {
+    if (command.empty()) {
+        return {};
+    }
+    std::string said;
+    const auto sink = [&](core::output::stream, std::string_view piece) {
+        said += piece;
+        if (said.size() > words_kept) {
+            said.erase(0, said.size() - words_kept);
+        }
+    };
+    const ports::guest_command what{.argv = {"sh", "-c", command},
+                                    .env = {{"BELAY_TXN", request_.txn},
+                                            {"BELAY_INSTANCE", plan().instance},
+                                            {"BELAY_PROJECT", plan().project},
+                                            {"BELAY_PHASE", name},
+                                            {"BELAY_ATTEMPT", "1"},
+                                            {"BELAY_SNAPSHOT", snapshot_name()}}};
+    const auto end = world_.host.exec(what, plan().limit.hook, sink, stop);
+    if (!end) {
+        return std::unexpected(end.error());
+    }
+    if (end->how == ports::ended::exited && end->exit_code == 0) {
+        return {};
+    }
+    const auto how = end->how == ports::ended::exited ? fmt::format("exited with {}", end->exit_code)
+                                                      : fmt::format("did not end within {}",
+                                                                    core::format_duration(plan().limit.hook));
+    return core::failure(core::reason::snapshot_failed,
+                         fmt::format("the {} command of instance {} {}", name, plan().instance, how),
+                         core::printable(core::last_line(said)));
+}
+
+core::finished transaction::quiesce() {
+    auto done = run_hook("quiesce", plan().quiesce, world_.inbox.interrupts());
+    if (world_.inbox.interrupts().stop_requested()) {
+        return cancelled({});
+    }
+    return patient({core::act::quiesce, {}}, outcome_of(done));
+}
+
+/// Never cut short: what was quiesced must not stay so.
+core::finished transaction::resume_hook() {
+    return repeated({core::act::resume, {}}, run_hook("resume", plan().resume, {}));
+}
+
+core::finished transaction::pause() {
+    if (plan().mode != core::snapshot_mode::stopped) {
+        return patient({core::act::pause, {}}, outcome_of(world_.host.pause(plan().limit.operation)));
+    }
+    const auto begin = world_.clock.monotonic();
+    paused_at_ = paused_at_.value_or(world_.clock.boottime());
+    const auto done = world_.host.stop(plan().limit.stop, plan().limit.operation);
+    if (done && plan().limit.stop > core::milliseconds{0} &&
+        world_.clock.monotonic() - begin >= plan().limit.stop) {
+        emit(core::warned{fmt::format("instance {} did not stop within {} and was stopped by force: its snapshot is that "
+                                      "of a crash",
+                                      plan().instance, core::format_duration(plan().limit.stop))});
+    }
+    return patient({core::act::pause, {}}, outcome_of(done));
+}
+
+core::finished transaction::unpause() {
+    const core::key self{core::act::unpause, {}};
+    if (plan().mode != core::snapshot_mode::stopped) {
+        return repeated(self, world_.host.unpause(plan().limit.operation));
+    }
+    auto f = repeated(self, world_.host.start(plan().limit.operation));
+    if (f.how != core::result::ok) {
+        return f;
+    }
+    if (paused_at_) {
+        f.down_seconds = world_.clock.boottime() - *paused_at_;
+        paused_at_.reset();
+    }
+    if (auto booted = await_boot(plan().limit.restart); !booted && !state().decision) {
+        emit(core::warned{core::describe(booted.error())});
+    }
+    // Its last start is another one now: without a look the upgrade would seem to have restarted it.
+    if (auto now = examine(); !now && !state().decision) {
+        return patient(self, failed(now.error()));
+    }
+    return f;
+}
+
+/// A schedule that was quicker than its end has taken a newer snapshot, and then this storage restores only that one:
+/// so the own one is taken again, unless it would not be of the same moment as the others any more.
+core::expected<void> transaction::take_again(const std::string& target) {
+    for (int i = 0; i < most_snapshots; ++i) {
+        BELAY_TRY(const auto, all, world_.host.list_snapshots(target, plan().limit.operation));
+        if (!all.empty() && all.back().name == snapshot_name()) {
+            return {};
+        }
+        if (plan().pauses) {
+            break;
+        }
+        BELAY_TRY_VOID(world_.host.discard(target, snapshot_name(), plan().limit.operation));
+        BELAY_TRY_VOID(world_.host.snapshot(target, snapshot_name(), plan().limit.operation));
+    }
+    return core::failure(core::reason::not_restorable,
+                         fmt::format("a schedule took a newer snapshot of {} of instance {} than belay's own, and this "
+                                     "storage restores only its newest one: try again",
+                                     target, plan().instance));
+}
+
+core::finished transaction::switch_schedule_off(const std::string& target) {
+    auto done = world_.host.schedule_off(target, plan().limit.operation);
+    if (done) {
+        done = take_again(target);
+    }
+    return patient({core::act::schedule_off, target}, outcome_of(done));
+}
+
+core::finished transaction::switch_schedule_on(const std::string& target) {
+    const auto& facts = state().facts;
+    const auto before = facts ? core::schedule_of(target, *facts) : std::nullopt;
+    auto f = repeated({core::act::schedule_on, target},
+                      world_.host.schedule_on(target, before, plan().limit.operation));
+    if (f.how == core::result::failed) {
+        emit(core::warned{fmt::format("the snapshot schedule of {} of instance {} is still off ({}): `belay recover` "
+                                      "puts it back",
+                                      target, plan().instance, core::describe(f.why))});
+    }
+    return f;
+}
+
+} // namespace belay::run
