@@ -4,6 +4,7 @@
 #include "cli/past.hpp"
 #include "cli/selection.hpp"
 #include "cli/surroundings.hpp"
+#include "core/coverage.hpp"
 #include "core/drivers.hpp"
 #include "core/durations.hpp"
 #include "core/names.hpp"
@@ -46,6 +47,10 @@ core::plan plan_of_undo(const rollback_options& options, core::plan before, cons
     plan.limit.retry_for = options.retry_for.value_or(plan.limit.retry_for);
     plan.limit.stop = options.stop.value_or(plan.limit.stop);
     plan.limit.daemon_wait = options.daemon_wait.value_or(plan.limit.daemon_wait);
+    plan.targets = std::move(before.targets);
+    plan.pauses = plan.targets.size() > 1;
+    plan.hooks = before.hooks; // the snapshot was taken between them
+    plan.resume = std::move(before.resume);
     plan.undoes_kept = true;
     plan.undoes = txn;
     plan.restores = core::snapshot_name(txn);
@@ -96,7 +101,14 @@ core::expected<void> inspect(undo& what, incus::instance& host, const core::inst
     }
     what.snapshot = std::move(snapshot);
     for (const auto& disk : now.disks) {
-        if (!disk.covered && !disk.read_only) {
+        const bool restored = std::ranges::find(what.plan.targets, core::target_of(disk)) != what.plan.targets.end();
+        if (restored && !disk.users.empty()) {
+            return core::failure(core::reason::not_restorable,
+                                 fmt::format("volume {} belongs to the undo, and {} uses it too by now: take it off "
+                                             "there first",
+                                             disk.source, core::printable(disk.users.front())));
+        }
+        if (!disk.covered && !disk.read_only && !restored) {
             what.uncovered.push_back(disk);
         }
     }
@@ -196,6 +208,11 @@ std::string description(const undo& what, const ports::clock& clock) {
     const auto line = [&](std::string_view name, const std::string& value) {
         text += fmt::format("  {:<10}{}\n", name, core::printable(value));
     };
+    for (const auto& target : what.plan.targets) {
+        if (target != "root") {
+            line("restored", "volume " + target + " as well");
+        }
+    }
     line("lost", fmt::format("what was written in it since then ({})", core::format_duration(whole_seconds)));
     for (const auto& change : what.snapshot.changes) {
         line("goes back", change);

@@ -10,10 +10,12 @@ namespace belay::core {
 namespace {
 
 /// A volume is named by its pool and its own name, by its own name or by its device.
+bool is_called(const disk& d, const std::string& name) {
+    return !d.volume.empty() && (name == target_of(d) || name == d.volume || name == d.device);
+}
+
 bool chosen(const disk& d, const plan& how) {
-    return !how.volumes || std::ranges::any_of(*how.volumes, [&](const auto& name) {
-        return name == target_of(d) || name == d.volume || name == d.device;
-    });
+    return !how.volumes || std::ranges::any_of(*how.volumes, [&](const auto& name) { return is_called(d, name); });
 }
 
 const disk* disk_of(const std::string& target, const instance_facts& facts) {
@@ -61,6 +63,14 @@ std::string target_of(const disk& d) {
 volume_name volume_of(const std::string& target) {
     const auto slash = target.find('/');
     return slash == std::string::npos ? volume_name{} : volume_name{target.substr(0, slash), target.substr(slash + 1)};
+}
+
+std::vector<std::string> unknown_volumes(const plan& how, const instance_facts& facts) {
+    auto names = how.volumes.value_or(std::vector<std::string>{});
+    std::erase_if(names, [&](const auto& name) {
+        return std::ranges::any_of(facts.disks, [&](const disk& d) { return is_called(d, name); });
+    });
+    return names;
 }
 
 bool guarded(const std::string& target, const instance_facts& facts) {

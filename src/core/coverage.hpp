@@ -34,6 +34,9 @@ struct volume_name {
 
 volume_name volume_of(const std::string& target);
 
+/// The names in the plan's list of volumes that are no volume of the instance.
+std::vector<std::string> unknown_volumes(const plan& how, const instance_facts& facts);
+
 /// Whether snapshots of a target are taken by a schedule on storage that restores only its newest snapshot: then the
 /// schedule must be off while a transaction may have to restore one.
 bool guarded(const std::string& target, const instance_facts& facts);

@@ -11,21 +11,58 @@ namespace belay::core {
 
 namespace {
 
-std::vector<std::string> restore_commands(const std::string& instance, const std::string& project,
-                                          const std::string& snapshot) {
-    const incus_commands incus(instance, project);
-    return {incus.line("stop --force"), incus.line("snapshot restore", snapshot), incus.unlock(), incus.line("start")};
+/// The instance comes last, as belay itself does it: its restore is what tells that all is restored.
+std::vector<std::string> restore_commands(const incus_commands& incus, const state& s, const std::string& snapshot) {
+    std::vector<std::string> commands;
+    if (!s.ok(act::stop)) { // a second stop would be an error
+        commands.push_back(incus.line("stop --force"));
+    }
+    for (const auto& target : std::views::reverse(s.how.targets)) {
+        if (!s.ok(act::restore, target)) {
+            commands.push_back(incus.snapshot("restore", target, snapshot));
+        }
+    }
+    commands.insert(commands.end(), {incus.unlock(), incus.line("start")});
+    return commands;
+}
+
+/// Schedules that belay has switched off are set as they were. Only a target on storage that restores nothing but its
+/// newest snapshot has one.
+void add_schedules(std::vector<std::string>& commands, const incus_commands& incus, const state& s) {
+    for (const auto& target : s.how.targets) {
+        if (!s.facts || !s.tried(act::schedule_off, target) || s.ok(act::schedule_on, target)) {
+            continue;
+        }
+        const auto before = schedule_of(target, *s.facts);
+        if (target != "root") {
+            commands.push_back(incus.volume_config(target, "snapshots.schedule=" + shell_quote(before.value_or(""))));
+        } else if (before) {
+            commands.push_back(incus.line("config set", "snapshots.schedule=" + shell_quote(*before)));
+        } else {
+            commands.push_back(incus.line("config unset", "snapshots.schedule"));
+        }
+    }
+}
+
+bool has_half_made_snapshot(const state& s) {
+    return s.tried(act::snapshot, "root") && !s.ok(act::snapshot, "root");
 }
 
 /// What was begun before the upgrade is taken back.
-std::vector<std::string> clean_up_commands(const incus_commands& incus, bool frozen, const std::string& snapshot) {
+std::vector<std::string> clean_up_commands(const incus_commands& incus, const state& s, const std::string& snapshot) {
     std::vector<std::string> commands;
-    if (frozen) {
-        commands.push_back(incus.line("resume"));
+    if (!s.ok(act::unpause) && (s.tried(act::pause) || has_half_made_snapshot(s))) {
+        commands.push_back(incus.line(s.how.mode == snapshot_mode::stopped ? "start" : "resume"));
     }
-    if (!snapshot.empty()) {
-        commands.push_back(incus.line("snapshot delete", snapshot));
+    if (s.tried(act::quiesce) && !s.ok(act::resume) && !s.how.resume.empty()) {
+        commands.push_back(incus.line("exec", "-- sh -c " + shell_quote(s.how.resume)));
     }
+    for (const auto& target : s.how.targets) {
+        if (s.tried(act::snapshot, target) && !s.ok(act::discard, target)) {
+            commands.push_back(incus.snapshot("delete", target, snapshot));
+        }
+    }
+    add_schedules(commands, incus, s);
     commands.push_back(incus.unlock());
     return commands;
 }
@@ -76,21 +113,19 @@ std::vector<std::string> manual_commands(const state& s, const std::string& txn)
         return {incus.unlock()}; // there is no snapshot, and the instance was left as it is
     }
     if (s.decision == verdict::commit) {
-        return {incus.unlock()};
+        std::vector<std::string> commands;
+        add_schedules(commands, incus, s);
+        commands.push_back(incus.unlock());
+        return commands;
     }
     if (!s.goes_back()) {
-        const bool snapshot = s.tried(act::snapshot, "root");
-        const bool frozen = !s.ok(act::unpause) && (s.tried(act::pause) || (snapshot && !s.ok(act::snapshot, "root")));
-        const bool left = snapshot && !s.ok(act::discard, "root");
-        return clean_up_commands(incus, frozen, left ? snapshot_name(txn) : std::string{});
+        return clean_up_commands(incus, s, snapshot_name(txn));
     }
     if (s.restored()) {
         return {incus.unlock(), incus.line("start")};
     }
     auto commands = mending_commands(s.why);
-    auto rest = restore_commands(s.how.instance, s.how.project, restored_snapshot(s.how, txn));
-    const auto first = rest.begin() + (s.ok(act::stop) ? 1 : 0); // a second stop would be an error
-    std::move(first, rest.end(), std::back_inserter(commands));
+    std::ranges::move(restore_commands(incus, s, restored_snapshot(s.how, txn)), std::back_inserter(commands));
     return commands;
 }
 

@@ -44,7 +44,10 @@ path undecided_path(const state& s) {
     acts.add(act::preflight);
     acts.add(act::lock);
     if (how.undoes_kept) {
+        const bool pauses = how.takes_present && how.pauses;
+        acts.add(act::pause, pauses);
         acts.add_each(act::snapshot, how.targets, [&](const auto&) { return how.takes_present; });
+        acts.add(act::unpause, pauses);
         return acts;
     }
     acts.add(act::baseline);
@@ -132,7 +135,8 @@ path path_of(const state& s) {
 
 /// Without these the instance is not in a known state: when one fails for good, the transaction is stuck.
 bool indispensable(act what) {
-    return what == act::stop || what == act::restore || what == act::start || what == act::unpause;
+    return what == act::stop || what == act::restore || what == act::start || what == act::unpause ||
+           what == act::resume;
 }
 
 /// What is still there when one of these has failed must go some day.

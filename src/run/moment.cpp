@@ -69,6 +69,9 @@ core::finished transaction::resume_hook() {
 }
 
 core::finished transaction::pause() {
+    if (plan().undoes_kept && !examined_.facts.running) {
+        return {}; // what does not run changes nothing
+    }
     if (plan().mode != core::snapshot_mode::stopped) {
         return patient({core::act::pause, {}}, outcome_of(world_.host.pause(plan().limit.operation)));
     }
@@ -89,20 +92,21 @@ core::finished transaction::unpause() {
     if (plan().mode != core::snapshot_mode::stopped) {
         return repeated(self, world_.host.unpause(plan().limit.operation));
     }
-    auto f = repeated(self, world_.host.start(plan().limit.operation));
-    if (f.how != core::result::ok) {
-        return f;
+    auto done = world_.host.start(plan().limit.operation);
+    std::optional<double> down;
+    if (done && paused_at_) {
+        down = world_.clock.boottime() - *paused_at_;
     }
-    if (paused_at_) {
-        f.down_seconds = world_.clock.boottime() - *paused_at_;
+    if (done && !state().decision) {
+        if (auto booted = await_boot(plan().limit.restart); !booted) {
+            emit(core::warned{core::describe(booted.error())});
+        }
+        done = examine(); // its last start is another one now, and not the upgrade's
+    }
+    auto f = repeated(self, std::move(done));
+    if (f.how == core::result::ok) {
+        f.down_seconds = down;
         paused_at_.reset();
-    }
-    if (auto booted = await_boot(plan().limit.restart); !booted && !state().decision) {
-        emit(core::warned{core::describe(booted.error())});
-    }
-    // Its last start is another one now: without a look the upgrade would seem to have restarted it.
-    if (auto now = examine(); !now && !state().decision) {
-        return patient(self, failed(now.error()));
     }
     return f;
 }

@@ -45,6 +45,12 @@ core::expected<void> check_facts(const core::instance_facts& facts, const core::
             core::reason::not_running,
             fmt::format("instance {0} is not running: start it first (`incus start {0}`)", plan.instance));
     }
+    if (const auto unknown = core::unknown_volumes(plan, facts); !unknown.empty()) {
+        return core::failure(core::reason::uncovered,
+                             fmt::format("instance {0} has no custom volume {1}, which --volumes names: `incus config "
+                                         "device list {0}` shows its disks",
+                                         plan.instance, core::printable(unknown.front())));
+    }
     std::string open;
     std::string options;
     for (const auto& disk : facts.disks) {

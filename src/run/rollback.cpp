@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The acts after the verdict. They are never cut short, and repeated while there is hope: nobody else will do them.
+#include "core/incus_commands.hpp"
 #include "run/limits.hpp"
 #include "run/outcome.hpp"
 #include "run/transaction.hpp"
@@ -106,17 +107,23 @@ core::finished transaction::start() {
     return f;
 }
 
+core::expected<void> transaction::discard_from(const std::vector<std::string>& targets, const std::string& name) {
+    for (const auto& target : targets) {
+        BELAY_TRY_VOID(world_.host.discard(target, name, plan().limit.operation));
+    }
+    return {};
+}
+
 /// The snapshots of this transaction, or one of those that stand in the way of an undo.
 core::finished transaction::discard(const std::string& target) {
     const bool own = std::ranges::find(plan().discards, target) == plan().discards.end();
     const auto& name = own ? snapshot_name() : target;
-    auto f = repeated({core::act::discard, target},
-                      world_.host.discard(own ? target : "root", name, plan().limit.operation));
+    auto f = repeated({core::act::discard, target}, discard_from(own ? std::vector{target} : plan().targets, name));
     if (f.how == core::result::failed) {
-        emit(core::warned{
-            fmt::format("snapshot {1} of instance {0} could not be deleted ({2}): `belay recover` tries again, or "
-                        "`incus snapshot delete {0} {1}`",
-                        plan().instance, name, core::describe(f.why))});
+        const core::incus_commands incus(plan().instance, plan().project);
+        emit(core::warned{fmt::format("snapshot {} of {} could not be deleted ({}): `belay recover` tries again, or `{}`",
+                                      name, target == "root" || !own ? "instance " + plan().instance : "volume " + target,
+                                      core::describe(f.why), incus.snapshot("delete", own ? target : "root", name))});
     }
     return f;
 }

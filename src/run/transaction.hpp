@@ -121,6 +121,7 @@ private:
     core::expected<void> restore_once(const std::string& target);
     core::finished start();
     core::finished discard(const std::string& target);
+    core::expected<void> discard_from(const std::vector<std::string>& targets, const std::string& name);
     core::finished unlock();
     core::expected<void> find_snapshot();
     core::expected<void> check_restorable();

@@ -44,7 +44,7 @@ bool must_be_on_disk(const core::record& r) {
 }
 
 bool is_of_the_host(std::string_view what) {
-    return what != "append" && what != "publish" && what != "checks";
+    return what != "append" && what != "publish" && what != "checks" && what != "gather";
 }
 
 void check_paper(site& on, const fakes::fake_world& w, const point& p) {
@@ -57,12 +57,13 @@ void check_paper(site& on, const fakes::fake_world& w, const point& p) {
     }
 }
 
-void check_discard(site& on, const fakes::fake_world& w) {
+void check_discard(site& on, const fakes::fake_world& w, const scenario& s) {
     const std::span<const core::record> synced(w.journal.records.data(), w.journal.synced);
     const bool undone = any(synced, [](const auto& r) { return decision(r, verdict::undo); }) &&
                         any(synced, [](const auto& r) { return success(r, act::reverify); });
     const bool announced = any(synced, [](const auto& r) { return intent(r, act::discard); });
-    if (on.command_began && !(undone && announced)) {
+    const bool nothing_to_undo = any(synced, [](const auto& r) { return decision(r, verdict::commit); });
+    if (on.command_began && !(undone && announced) && !(nothing_to_undo && s.unchanged)) {
         on.broken.emplace_back("a snapshot is deleted before the outcome is on disk");
     }
 }
@@ -113,6 +114,10 @@ void demand(problems& found, bool true_, std::string otherwise) {
 /// What must never happen, whatever the outcome.
 problems always(const site& at, const scenario& s) {
     problems found = at.daemon.harm;
+    if (at.journal_failed) {
+        // Nothing tells then that the volumes were restored, too, and a mix would be worse than to do it once more.
+        std::erase(found, fakes::fake_daemon::volume_restored_again);
+    }
     found.insert(found.end(), at.broken.begin(), at.broken.end());
     demand(found, at.daemon.exists, "the instance is gone");
     if (s.undoes) {
@@ -139,6 +144,14 @@ void demand_nothing_left(problems& found, const site& at, const scenario& s) {
     demand(found, !at.daemon.frozen, "the instance is left frozen");
     demand(found, key(at, core::lock_key_name).empty(), "a lock is left: " + key(at, core::lock_key_name));
     demand(found, key(at, core::restored_key_name).empty(), "the key of the restore is left");
+    demand(found, !at.daemon.quiesced, "the instance is left quiesced");
+    const auto before = s.begin();
+    for (const auto& target : s.targets) {
+        auto daemon = at.daemon;
+        auto then = before.daemon;
+        demand(found, daemon.schedule_of(target) == then.schedule_of(target),
+               "the snapshot schedule of " + target + " is left as " + daemon.schedule_of(target));
+    }
     for (const auto& target : s.targets) {
         for (const auto& [name, row] : at.daemon.disk_of(target).snapshots) {
             demand(found, row.complete, "a half-made snapshot is left: " + name);
@@ -210,13 +223,13 @@ std::string chain(const std::vector<core::record>& journal) {
     return text;
 }
 
-void check_rules(site& on, const fakes::fake_world& w, const scenario&, const point& p) {
+void check_rules(site& on, const fakes::fake_world& w, const scenario& s, const point& p) {
     if (p.when != moment::before || !is_of_the_host(p.what)) {
         return;
     }
     check_paper(on, w, p);
     if (p.what == "discard") {
-        check_discard(on, w);
+        check_discard(on, w, s);
     }
 }
 
@@ -246,7 +259,9 @@ problems of_report(const core::report& r, const site& at, const scenario& s) {
         demand_way_out(found, r, at, s);
         break;
     case outcome::unchanged:
-        found.emplace_back("an outcome that no scenario has");
+        demand(found, s.unchanged, "said to be unchanged, and is not");
+        demand_running(found, at);
+        demand_a_right_commit(found, at, s);
         break;
     }
     return found;
@@ -254,8 +269,13 @@ problems of_report(const core::report& r, const site& at, const scenario& s) {
 
 problems while_open(const site& at, const scenario& s) {
     auto found = always(at, s);
-    const bool safe =
-        holds(at, s, "old") || any(at.journal, [](const auto& r) { return decision(r, verdict::commit); });
+    const bool decided = any(at.journal, [](const auto& r) { return decision(r, verdict::commit); });
+    for (const auto& target : s.targets) {
+        for (const auto& [name, row] : at.daemon.disk_of(target).snapshots) {
+            demand(found, decided || !row.expires, "a snapshot expires while the outcome is open: " + name);
+        }
+    }
+    const bool safe = holds(at, s, "old") || decided;
     demand(found, !at.command_began || safe || way_back_is_whole(at, s),
            "the snapshot is gone while the outcome is open");
     return found;

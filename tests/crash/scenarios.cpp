@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crash/scenarios.hpp"
 
+#include "core/coverage.hpp"
+
 #include <cassert>
 
 namespace belay::crash {
@@ -10,6 +12,8 @@ namespace {
 using fakes::fake_incus;
 using fakes::fake_world;
 using namespace std::chrono_literals;
+
+const std::string every_hour = "0 * * * *";
 
 /// Passes on the old state, and on the new one if that is good. `until`: a good new state turns bad then.
 auto healthy_on(bool good_new, milliseconds until = 24h) {
@@ -30,6 +34,7 @@ void equip(fake_world& w, const std::string& leaves, int exit_code, bool good_ne
     w.plan.limit.retry_for = 100ms;
     w.plan.limit.daemon_wait = 20s;
     w.plan.limit.rollback_retry = 3s;
+    w.plan.limit.restart = 2s;
     w.incus.command_leaves = leaves;
     w.incus.command = [exit_code](fake_incus& incus) {
         incus.content = "half";
@@ -118,11 +123,33 @@ scenario confirmed(std::string name, std::optional<core::verdict> answer, bool t
 }
 
 scenario two_disks(std::string name, scenario s) {
-    s = with(std::move(s), std::move(name), [](fake_world& w) {
-        w.plan.targets = {"root", "pool/data"};
-        w.plan.pauses = true;
-    });
+    s.name = std::move(name);
     s.targets = {"root", "pool/data"};
+    return s;
+}
+
+/// Everything that a plan can ask for at once.
+scenario everything(std::string name, scenario s) {
+    s = with(two_disks({}, std::move(s)), std::move(name), [](fake_world& w) {
+        w.plan.hooks = true;
+        w.plan.quiesce = "quiesce";
+        w.plan.resume = "resume";
+        w.plan.saves_evidence = w.plan.keeps_failed = w.plan.lists_packages = w.plan.retains = true;
+        w.plan.keep_for = 24h;
+    });
+    s.scheduled = true;
+    return s;
+}
+
+/// The instance is stopped for its snapshots.
+scenario stopped(std::string name, scenario s) {
+    return with(std::move(s), std::move(name),
+                [](fake_world& w) { w.plan.mode = core::snapshot_mode::stopped; });
+}
+
+scenario unchanged() {
+    auto s = with(good(), "unchanged", [](fake_world& w) { w.plan.lists_packages = w.plan.drops_unchanged = true; });
+    s.unchanged = true;
     return s;
 }
 
@@ -174,6 +201,17 @@ site scenario::begin() const {
     s.daemon.facts.generation = tells_generations ? "generation-0" : "";
     for (const auto& target : targets) {
         s.daemon.disk_of(target);
+        const auto [pool, volume] = core::volume_of(target);
+        if (!volume.empty()) {
+            s.daemon.facts.disks.push_back(
+                {volume, "/" + volume, target, false, false, pool, volume, scheduled ? "zfs" : driver});
+        }
+        if (scheduled) {
+            s.daemon.schedule_of(target) = every_hour;
+        }
+    }
+    if (scheduled && driver == "btrfs") {
+        s.daemon.facts.driver = "zfs"; // behaves like it, but for the snapshots that it can restore
     }
     if (undoes) {
         const auto lock = std::string(undone_txn) + " machine boot 7";
@@ -208,6 +246,11 @@ std::vector<scenario> scenarios(const std::string& driver) {
         two_disks("two disks", good()),
         two_disks("two disks, bad command", bad_command),
         stays_paused(),
+        everything("everything", good()),
+        everything("everything, bad command", bad_command),
+        stopped("stopped for the snapshots", good()),
+        stopped("stopped, two disks, bad command", two_disks({}, bad_command)),
+        unchanged(),
         undo(),
         never_healthy(),
     };

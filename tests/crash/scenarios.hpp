@@ -19,6 +19,8 @@ struct scenario {
     bool confirms{false};
     bool tells_generations{true}; ///< else nothing on the instance says that a restore succeeded
     bool heals{true};             ///< the old state passes its checks after a rollback
+    bool scheduled{false};        ///< every disk takes snapshots by itself, on storage that restores only the newest
+    bool unchanged{false};        ///< no package changes, and no snapshot is wanted then
 
     site begin() const;
 

@@ -40,6 +40,7 @@ std::string story_of(const scenario& s, std::size_t number, breakage how) {
 /// Without a crash. Returns how many points there are to die at.
 std::size_t fail(std::size_t number, breakage how, const scenario& s, tally& t) {
     auto at = s.begin();
+    at.journal_failed = true;
     const auto l = run_belay(at, s, {}, failing(number, how));
     const auto story = [&] { return story_of(s, number, how); };
     at.calm_down();
@@ -52,6 +53,7 @@ std::size_t fail(std::size_t number, breakage how, const scenario& s, tally& t) 
 void fail_and_die(std::size_t number, breakage how, std::size_t death, const scenario& s, std::optional<site>& before,
                   tally& t) {
     auto dying = s.begin();
+    dying.journal_failed = true;
     const auto l = run_belay(dying, s, kill_at(death), failing(number, how));
     if (before && same_place(*before, dying)) {
         return;

@@ -106,6 +106,8 @@ public:
     // What happened that must not, as sentences.
     std::vector<std::string> harm;
 
+    static inline const std::string volume_restored_again = "what the instance wrote to a volume after its rollback is gone";
+
     disk& disk_of(const std::string& target) { return target == "root" ? *this : volumes[target]; }
 
     std::string& schedule_of(const std::string& target) {
@@ -158,7 +160,7 @@ public:
         die(now, now);
         copies_until = milliseconds{0};
         program.reset();
-        facts.running = frozen = false;
+        facts.running = frozen = quiesced = false;
         come_up();
     }
 
@@ -328,7 +330,8 @@ private:
     void put_files_back(disk& on, const saved& from) {
         for (const auto& entry : on.written) {
             if (since_restore_.contains(entry) && std::ranges::find(from.written, entry) == from.written.end()) {
-                harm.push_back("what the instance wrote after its rollback is gone: " + entry);
+                harm.push_back(&on == this ? "what the instance wrote after its rollback is gone: " + entry
+                                           : volume_restored_again);
             }
         }
         static_cast<files&>(on) = from;
@@ -365,7 +368,7 @@ private:
     }
 
     void go_down() {
-        facts.running = frozen = powered = false;
+        facts.running = frozen = powered = quiesced = false;
         program.reset();
     }
 

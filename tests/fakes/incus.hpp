@@ -4,6 +4,7 @@
 // As the real adapter does, it awaits what it lost sight of itself before it starts, restores, discards or unpauses.
 // What another process left under way only `settle` awaits: the driver must not rely on more.
 #pragma once
+#include "core/coverage.hpp"
 #include "core/lock_rule.hpp"
 #include "fakes/clock.hpp"
 #include "fakes/daemon.hpp"
@@ -66,6 +67,7 @@ public:
             }
             auto seen = facts;
             seen.running = facts.running && !frozen;
+            tell_schedules(seen);
             return ports::examined{std::move(seen), lock(), key(core::restored_key_name), etag(), daemon_process};
         });
     }
@@ -256,6 +258,18 @@ public:
     std::string lock() const { return key(core::lock_key_name); }
 
 private:
+    void tell_schedules(core::instance_facts& seen) const {
+        if (const auto own = config.find("snapshots.schedule"); own != config.end()) {
+            seen.schedule = seen.effective_schedule = own->second;
+        }
+        for (auto& d : seen.disks) {
+            const auto found = volume_schedules.find(core::target_of(d));
+            if (found != volume_schedules.end() && !found->second.empty()) {
+                d.schedule = found->second;
+            }
+        }
+    }
+
     /// belay's own questions to the instance, and the hooks `quiesce` and `resume`.
     core::expected<ports::guest_exit> run_script(const std::string& script, const ports::output_sink& sink) {
         const auto asks = [&](std::string_view word) { return script.find(word) != std::string::npos; };

@@ -108,18 +108,25 @@ TEST_CASE("who holds an instance") {
 
 TEST_CASE("every act of the table has its place in the normal path") {
     plan how;
-    how.targets = {"root", "pool/data"};
-    how.hooks = how.pauses = how.guards_schedule = how.confirms = how.saves_evidence = how.retains = true;
+    how.hooks = how.confirms = how.saves_evidence = how.keeps_failed = how.retains = true;
     how.restart = restart_policy::always;
-    CHECK(play(opened_with(how), all_ok) ==
+    auto begin = opened_with(how);
+    instance_facts facts;
+    facts.driver = "zfs";
+    facts.effective_schedule = "@hourly";
+    facts.disks = {{"root", "/", "tank", true, false},
+                   {"data", "/data", "pool/data", false, false, "pool", "data", "btrfs"}};
+    fold(begin, finished{.what = {act::preflight, {}}, .how = result::again, .facts = facts});
+    CHECK(play(begin, all_ok) ==
           "preflight lock baseline quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart verify "
           "confirm commit! keep schedule-on unlock committed");
     const auto fail_verify = [](const key& what, int) {
         return what.what == act::verify ? result::failed : result::ok;
     };
-    CHECK(play(opened_with(how), fail_verify) ==
+    CHECK(play(begin, fail_verify) ==
           "preflight lock baseline quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart verify "
-          "undo! evidence stop restore restore start reverify discard discard unlock rolled-back");
+          "undo! evidence stop keep-failed restore restore start reverify discard discard schedule-on unlock "
+          "rolled-back");
 }
 
 TEST_CASE("what was begun is taken back, and nothing else") {

@@ -320,8 +320,7 @@ TEST_CASE("a snapshot that fails leaves nothing half-made") {
 
 TEST_CASE("several disks are paused for their snapshots, and always unpaused") {
     fake_world w;
-    w.plan.pauses = true;
-    w.plan.targets = {"root", "pool/data"};
+    w.incus.facts.disks.push_back({"data", "/data", "pool/data", false, false, "pool", "data", "btrfs"});
     SECTION("all goes well") {
         CHECK(w.run().how == outcome::committed);
         CHECK(w.chain() == "preflight lock baseline pause snapshot snapshot unpause upgrade verify commit! unlock");
