@@ -4,6 +4,8 @@
 #include "core/report.hpp"
 #include "core/state.hpp"
 
+#include <string_view>
+
 namespace belay::core {
 
 /// The commands that end a stuck transaction by hand, in their order: what stands in the way is mended, then the
@@ -16,6 +18,12 @@ std::vector<std::string> manual_commands(const state& s, const std::string& txn)
 /// the server. A btrfs restore that was cut short leaves `NAME.incustmp`, the state before it, beside or instead of the
 /// instance (Incus, driver btrfs, RestoreVolume).
 std::vector<std::string> mending_commands(const std::vector<error>& why);
+
+/// What Incus adds to the path of an instance or a volume while it restores it on btrfs.
+inline constexpr std::string_view leftover_suffix = ".incustmp";
+
+/// The command that takes away what such a restore of `path` left beside it.
+std::string mend_leftover(const std::string& path);
 
 /// What a person can do about a transaction that was interrupted.
 struct way_out {
