@@ -8,6 +8,7 @@
 #include "core/text.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace belay::core {
 
@@ -15,6 +16,13 @@ namespace {
 
 constexpr std::uint64_t mebibyte = 1ULL << 20U;
 constexpr std::uint64_t largest_reserve = 1ULL << 30U;
+
+/// The largest number instead of one that does not fit.
+template <class Number>
+Number sum(Number a, Number b) {
+    constexpr auto most = std::numeric_limits<Number>::max();
+    return a > most - b ? most : a + b;
+}
 
 std::string setting(const pool_seen& pool, const std::string& key) {
     const auto found = pool.config.find(key);
@@ -105,7 +113,7 @@ std::string amount(const std::string& key, std::int64_t value, bool command) {
     if (!is_size(key)) {
         return std::to_string(value);
     }
-    return command ? std::to_string((bytes + mebibyte - 1) / mebibyte) + "MiB" : format_size(bytes, rounding::up);
+    return command ? std::to_string(sum(bytes, mebibyte - 1) / mebibyte) + "MiB" : format_size(bytes, rounding::up);
 }
 
 /// Snapshots count towards no limit of a project; a copy of the instance counts as any other instance (Incus,
@@ -124,7 +132,7 @@ expected<void> check_limits(const plan& how, const surroundings& seen) {
                            " is " + amount(key, l.limit, false) + ", " + amount(key, l.usage, false) +
                            " are in use and the copy adds " + amount(key, l.copy, false) +
                            "; leave out --keep-failed, or raise it: `incus project set " + shell_quote(how.project) +
-                           " " + shell_quote(key + "=" + amount(key, l.usage + l.copy, true)) + "`");
+                           " " + shell_quote(key + "=" + amount(key, sum(l.usage, l.copy), true)) + "`");
     }
     return {};
 }
@@ -135,7 +143,7 @@ struct copies {
     std::string words{};
 
     void add(std::uint64_t size, const std::string& what) {
-        bytes += size;
+        bytes = sum(bytes, size);
         words += (words.empty() ? "" : ", ") + what + " " + format_size(size, rounding::up);
     }
 };
@@ -205,7 +213,7 @@ bool size_decides(const pool_seen& pool, const plan& how) {
     }
     const auto free = pool.space->free();
     const auto reserve = reserve_in(*pool.space, how);
-    const auto most = how.keeps_failed ? 2 * pool.space->used : pool.space->used;
+    const auto most = how.keeps_failed ? sum(pool.space->used, pool.space->used) : pool.space->used;
     return reserve <= free && free - reserve < most;
 }
 

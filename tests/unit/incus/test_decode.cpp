@@ -110,7 +110,7 @@ TEST_CASE("only tasks under way on this instance of this project count", "[incus
     };
     const auto w1 = decode_tasks(operations_sample, "default", "w1");
     CHECK(paths(w1) == std::vector<std::string>{"/1.0/operations/aaaa"});
-    CHECK(w1.front().description == "Stopping instance");
+    CHECK(w1.front().description == "Restoring snapshot");
     CHECK(paths(decode_tasks(operations_sample, "q", "w1")) == std::vector<std::string>{"/1.0/operations/bbbb"});
     CHECK(decode_tasks(operations_sample, "default", "w2").empty());
 }
