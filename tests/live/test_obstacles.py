@@ -67,8 +67,7 @@ class Obstacles(live.TestCase):
 
     def test_limits_and_restrictions_of_a_project(self):
         project = f"p{os.getpid()}"
-        live.incus("project", "create", project, "--config", "features.images=false", "--config",
-                   "features.profiles=false")
+        live.incus("project", "create", project, "--config", "features.images=false")
         self.addCleanup(live.incus, "project", "delete", project)
         live.incus("launch", "tiny", "one", "--project", project, "--storage", "btrfs")
         self.addCleanup(live.incus, "delete", "--force", "one", "--project", project)

@@ -65,7 +65,7 @@ TEST_CASE("the facts of an instance are read from its answer", "[incus]") {
     CHECK_FALSE(seen->facts.ephemeral);
     CHECK(seen->lock == "t m b 7");
     CHECK(seen->status == "Running");
-    CHECK(seen->facts.disks == std::vector<core::disk>{{"data", "/srv", "btrfs/data", false, false},
+    CHECK(seen->facts.disks == std::vector<core::disk>{{"data", "/srv", "btrfs/data", false, false, "btrfs", "data"},
                                                        {"root", "/", "btrfs", true, false},
                                                        {"seed", "", "cloud-init:config", false, true},
                                                        {"share", "/mnt/share", "/srv/share", false, true}});
