@@ -73,8 +73,8 @@ expected<void> check_member(const instance_facts& facts, const plan& how, const 
     const auto member = shell_quote(facts.location);
     const bool evacuated = seen.member_status == "Evacuated";
     return failure(reason::not_restorable,
-                   "cluster member " + printable(facts.location) + ", which instance " + how.instance +
-                       " is on, is " + printable(seen.member_status) + " and not Online: " +
+                   "cluster member " + printable(facts.location) + ", which instance " + how.instance + " is on, is " +
+                       printable(seen.member_status) + " and not Online: " +
                        (evacuated ? "bring it back first (`incus cluster restore " + member + "`)"
                                   : "wait until it is (`incus cluster show " + member + "`)"));
 }
@@ -85,10 +85,9 @@ expected<void> check_leftovers(const plan& how, const surroundings& seen) {
             continue;
         }
         const auto path = t.leftover.substr(0, t.leftover.size() - leftover_suffix.size());
-        return failure(reason::not_restorable, "a restore of " + words_for(t.target, how) +
-                                                   " was cut short and left " + printable(t.leftover) +
-                                                   " behind, so that no other one can succeed; on the server: `" +
-                                                   mend_leftover(path) + "`");
+        return failure(reason::not_restorable,
+                       "a restore of " + words_for(t.target, how) + " was cut short and left " + printable(t.leftover) +
+                           " behind, so that no other one can succeed; on the server: `" + mend_leftover(path) + "`");
     }
     return {};
 }
@@ -184,10 +183,11 @@ expected<void> check_room(const pool_seen& pool, const plan& how, const surround
     const auto head = "storage pool " + pool.name + " has " + format_size(free, rounding::down) + " free, and ";
     const auto stays = format_size(reserve, rounding::up) + (how.min_free ? " (--min-free)" : "");
     return failure(reason::no_space,
-                   head + (needed.bytes == 0 ? stays + " must be free for a snapshot and its restore"
-                                             : "what belay makes takes at least " +
-                                                   format_size(needed.bytes, rounding::up) + " (" + needed.words +
-                                                   "), beside which " + stays + " must stay free") +
+                   head +
+                       (needed.bytes == 0
+                            ? stays + " must be free for a snapshot and its restore"
+                            : "what belay makes takes at least " + format_size(needed.bytes, rounding::up) + " (" +
+                                  needed.words + "), beside which " + stays + " must stay free") +
                        what_to_do(pool, how, needed.bytes <= free));
 }
 

@@ -59,7 +59,7 @@ struct surroundings {
     project_seen project{};
     std::vector<pool_seen> pools{};
     std::vector<target_seen> targets{};
-    std::string member_status{};           ///< of the cluster member that the instance is on; empty without a cluster
+    std::string member_status{};            ///< of the cluster member that the instance is on; empty without a cluster
     std::optional<std::string> under_way{}; ///< what an operation that did not end in time says that it is
 };
 
@@ -70,8 +70,8 @@ bool copies_whole(const pool_seen& pool);
 
 /// Whether a copy of an instance leaves an internal snapshot on it, newer than those that Incus knows, which nothing
 /// but the deletion of the copy takes away: its own newest snapshot cannot be restored then (drivers zfs and truenas,
-/// CreateVolumeFromCopy and CanRestoreVolume, unless `clone_copy` is off; linstor clones likewise). A copy on lvmcluster
-/// is a whole one and leaves nothing.
+/// CreateVolumeFromCopy and CanRestoreVolume, unless `clone_copy` is off; linstor clones likewise). A copy on
+/// lvmcluster is a whole one and leaves nothing.
 bool copy_blocks_restore(const pool_seen& pool);
 
 /// What must stay free in a pool: as the plan says, else a tenth of the pool, but at most 1 GiB.

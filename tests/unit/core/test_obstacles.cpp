@@ -163,7 +163,8 @@ TEST_CASE("what is copied must fit beside the reserve") {
 
 TEST_CASE("volumes count in their own pools, and only root is copied by --keep-failed") {
     surroundings seen;
-    seen.pools = {{"p", "btrfs", {}, pool_space{100 * gib, 10 * gib}}, {"q", "dir", {}, pool_space{100 * gib, 90 * gib}}};
+    seen.pools = {{"p", "btrfs", {}, pool_space{100 * gib, 10 * gib}},
+                  {"q", "dir", {}, pool_space{100 * gib, 90 * gib}}};
     seen.targets = {{"root", "p", 50 * gib}, {"q/a", "q", 4 * gib}, {"q/b", "q", 5 * gib}};
     CHECK(check_obstacles(on("btrfs"), keeping_failed(), seen));
     seen.targets.back().size = 6 * gib;
@@ -178,10 +179,10 @@ TEST_CASE("sizes are asked for only where they decide") {
     };
     CHECK(decides("dir", {100 * gib, 60 * gib}, for_web1()));
     CHECK_FALSE(decides("btrfs", {100 * gib, 60 * gib}, for_web1()));
-    CHECK_FALSE(decides("dir", {100 * gib, 100 * gib}, for_web1()));     // not even the reserve is free
-    CHECK_FALSE(decides("dir", {101 * gib, 50 * gib}, for_web1()));      // all of it fits once more
+    CHECK_FALSE(decides("dir", {100 * gib, 100 * gib}, for_web1())); // not even the reserve is free
+    CHECK_FALSE(decides("dir", {101 * gib, 50 * gib}, for_web1()));  // all of it fits once more
     CHECK(decides("dir", {101 * gib, 50 * gib + 1}, for_web1()));
-    CHECK(decides("dir", {101 * gib, 50 * gib}, keeping_failed()));      // but not twice
+    CHECK(decides("dir", {101 * gib, 50 * gib}, keeping_failed())); // but not twice
     CHECK_FALSE(size_decides({"p", "dir", {}, {}}, for_web1()));
 }
 

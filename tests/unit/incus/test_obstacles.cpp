@@ -96,8 +96,8 @@ TEST_CASE("what this user may not read is unknown", "[incus]") {
     s.daemon.location = "m1";
     s.daemon.member_status = "Evacuated";
     CHECK_FALSE(s.check());
-    for (const auto* hidden : {"/1.0/cluster/members/m1", "/1.0/projects/default/state", "/1.0/storage-pools/p/resources",
-                               "/1.0/operations"}) {
+    for (const auto* hidden : {"/1.0/cluster/members/m1", "/1.0/projects/default/state",
+                               "/1.0/storage-pools/p/resources", "/1.0/operations"}) {
         s.daemon.hidden.insert(hidden);
     }
     CHECK(s.check());
@@ -120,9 +120,8 @@ TEST_CASE("the cluster member is asked for in a cluster, and the pool as that me
     s.daemon.pool_space = {{"total", 10 * gib}, {"used", gib}};
     s.daemon.location = "m1";
     CHECK(s.check());
-    CHECK(std::ranges::any_of(s.daemon.server.seen(), [](const auto& r) {
-        return r.path == "/1.0/storage-pools/p/resources?target=m1";
-    }));
+    CHECK(std::ranges::any_of(s.daemon.server.seen(),
+                              [](const auto& r) { return r.path == "/1.0/storage-pools/p/resources?target=m1"; }));
     s.daemon.member_status = "Evacuated";
     CHECK(s.check().error().code == reason::not_restorable);
 }
