@@ -234,6 +234,43 @@ core::expected<instance_state> decode_instance(std::string_view body) {
     return s;
 }
 
+std::vector<core::seen_instance> decode_instances(std::string_view body) {
+    const auto whole = parse(body);
+    std::vector<core::seen_instance> all;
+    const auto& list = member(whole, "metadata");
+    if (!list.is_array()) {
+        return all;
+    }
+    for (const auto& found : list) {
+        const auto& config = member(found, "config");
+        core::seen_instance one;
+        one.name = text(found, "name");
+        one.project = text(found, "project");
+        one.uuid = text(config, "volatile.uuid");
+        one.location = text(found, "location") == "none" ? std::string() : text(found, "location");
+        one.lock = text(config, std::string(core::lock_key_name).c_str());
+        one.restored = text(config, std::string(core::restored_key_name).c_str());
+        one.readable = config.is_object() && !(text(found, "status") == "Error" && config.empty());
+        if (!one.name.empty()) {
+            all.push_back(std::move(one));
+        }
+    }
+    return all;
+}
+
+std::vector<std::string> decode_snapshot_names(std::string_view body) {
+    const auto whole = parse(body);
+    std::vector<std::string> names;
+    const auto& list = member(whole, "metadata");
+    if (list.is_array()) {
+        for (const auto& one : list) {
+            const auto path = text(one).substr(0, text(one).find('?'));
+            names.push_back(path.substr(path.rfind('/') + 1));
+        }
+    }
+    return names;
+}
+
 copied_instance decode_for_copy(std::string_view body) {
     const auto whole = parse(body);
     const auto& found = member(whole, "metadata");
@@ -254,6 +291,8 @@ server_state decode_server(std::string_view body) {
     const auto& found = member(whole, "metadata");
     server_state s;
     s.trusted = text(found, "auth") == "trusted";
+    s.clustered = truth(member(found, "environment"), "server_clustered");
+    s.version = text(member(found, "environment"), "server_version");
     s.fingerprint = text(member(found, "environment"), "certificate_fingerprint");
     s.process = std::to_string(number(member(found, "environment"), "server_pid"));
     for (const auto& extension : member(found, "api_extensions")) {

@@ -2,6 +2,7 @@
 // Reads the daemon's JSON. Never throws and never trusts: what is missing or of another type is empty.
 #pragma once
 #include "core/event.hpp"
+#include "core/leftovers.hpp"
 
 #include <map>
 #include <set>
@@ -55,6 +56,13 @@ struct instance_state {
 /// Error: io_error when it is no instance at all.
 core::expected<instance_state> decode_instance(std::string_view body);
 
+/// The list of instances (recursion=1), of one project or of all. Those whose cluster member is down come without a
+/// configuration: they are marked so.
+std::vector<core::seen_instance> decode_instances(std::string_view body);
+
+/// The names in a list of snapshots (paths, recursion=0).
+std::vector<std::string> decode_snapshot_names(std::string_view body);
+
 /// What a copy of an instance needs to know of it.
 struct copied_instance {
     std::string name;
@@ -69,6 +77,8 @@ std::optional<std::string> decode_local_schedule(std::string_view body);
 
 struct server_state {
     bool trusted{};
+    bool clustered{};
+    std::string version{};
     std::string fingerprint{};
     std::string process{}; ///< its process number: another one after a restart
     std::set<std::string> extensions{};
