@@ -73,7 +73,7 @@ core::expected<void> check_interpreter(const check_file& check) {
     }
     const auto program = base_name(file) == "env" ? behind_env(interpreter) : std::nullopt;
     return program && !process::find_program(*program, process::environment_of({})) ? missing(*program)
-                                                                                     : core::expected<void>{};
+                                                                                    : core::expected<void>{};
 }
 
 } // namespace belay::checks

@@ -2,6 +2,7 @@
 // The parts of belay doctor that look at belay's own files.
 #pragma once
 #include "checks/library.hpp"
+#include "core/event.hpp"
 #include "core/findings.hpp"
 #include "core/leftovers.hpp"
 #include "journal/locks.hpp"

@@ -158,7 +158,8 @@ private:
             const auto inner = journal::survey(state_ / name);
             if (facts.exists && inner.exists) {
                 auto found = core::judge_directory(inner, geteuid(), user_);
-                std::erase_if(found, [](const auto& one) { return one.how != core::weight::fault || one.word == "room"; });
+                std::erase_if(found,
+                              [](const auto& one) { return one.how != core::weight::fault || one.word == "room"; });
                 add(std::move(found));
             }
         }
@@ -183,8 +184,8 @@ private:
             return seen;
         }
         BELAY_TRY(const auto, project, project_name(std::nullopt)); // who may not see all sees his own
-        add(core::note("instance", "only the instances of project " + project + " could be looked at: " +
-                                       core::describe(seen.error())));
+        add(core::note("instance", "only the instances of project " + project +
+                                       " could be looked at: " + core::describe(seen.error())));
         incus::operations own(daemon_->socket(), project);
         return incus::read_inventory(own, false, until);
     }
@@ -220,11 +221,12 @@ private:
             if (busy && *busy) {
                 continue;
             }
-            add(core::fault("moved-aside",
-                            fmt::format("a restore of instance {} (project {}) was cut short and left {}{}: every later "
-                                        "restore of it fails",
-                                        moved.name, moved.project, moved.place.string(), core::moved_suffix),
-                            {core::mend_of_moved(moved.place.string(), moved.in_place)}));
+            add(core::fault(
+                "moved-aside",
+                fmt::format("a restore of instance {} (project {}) was cut short and left {}{}: every later "
+                            "restore of it fails",
+                            moved.name, moved.project, moved.place.string(), core::moved_suffix),
+                {core::mend_of_moved(moved.place.string(), moved.in_place)}));
         }
     }
 

@@ -7,6 +7,7 @@
 #include "core/text.hpp"
 #include "core/time_text.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace belay::cli {
@@ -17,8 +18,8 @@ namespace {
 
 std::vector<std::string> move_away(const fs::path& state, const std::string& txn) {
     const auto away = core::shell_quote((state / "damaged").string());
-    return {"mkdir -p " + away + " && mv " +
-            core::shell_quote(journal::files_of(state, txn).directory.string()) + " " + away};
+    return {"mkdir -p " + away + " && mv " + core::shell_quote(journal::files_of(state, txn).directory.string()) + " " +
+            away};
 }
 
 core::finding of_unreadable(const fs::path& state, const std::string& txn, const core::error& why) {
@@ -38,8 +39,8 @@ core::finding of_stuck(const known_transaction& known, const std::string& recove
 core::finding of_waiting(const known_transaction& known) {
     return core::note("transaction", fmt::format("transaction {} of instance {} waits for a confirmation until {}: "
                                                  "`belay confirm {}` keeps its upgrade, `belay rollback {}` undoes it",
-                                                 known.txn, known.so_far.instance,
-                                                 core::to_rfc3339(*known.state.until), known.txn, known.txn));
+                                                 known.txn, known.so_far.instance, core::to_rfc3339(*known.state.until),
+                                                 known.txn, known.txn));
 }
 
 /// Of a transaction that has not ended well; nothing of one that begins just now.
@@ -49,17 +50,17 @@ std::optional<core::finding> of_unended(const fs::path& state, const known_trans
         return of_stuck(known, recover);
     }
     if (known.owned) {
-        return known.begun ? std::optional(core::note(
-                                 "transaction", fmt::format("transaction {} of instance {} is under way (pid {})",
-                                                            known.txn, known.so_far.instance, known.pid)))
+        return known.begun ? std::optional(core::note("transaction",
+                                                      fmt::format("transaction {} of instance {} is under way (pid {})",
+                                                                  known.txn, known.so_far.instance, known.pid)))
                            : std::nullopt;
     }
     if (!known.begun) {
         const auto directory = journal::files_of(state, known.txn).directory.string();
-        return core::note("journal",
-                          fmt::format("the journal of transaction {} is empty: belay ended before it did anything",
-                                      known.txn),
-                          {"rm -r " + core::shell_quote(directory)});
+        return core::note(
+            "journal",
+            fmt::format("the journal of transaction {} is empty: belay ended before it did anything", known.txn),
+            {"rm -r " + core::shell_quote(directory)});
     }
     if (known.state.waits_for_confirmation() && known.state.until && now < *known.state.until) {
         return of_waiting(known);

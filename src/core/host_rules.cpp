@@ -30,7 +30,8 @@ constexpr std::array<extension, 14> used{
      {"operation_wait", weight::fault, "belay cannot wait for the end of what it asked for"},
      {"snapshot_expiry", weight::fault, "a snapshot may expire while it is needed or being restored"},
      {"snapshot_expiry_creation", weight::fault, "a snapshot may expire before it is used"},
-     {"storage_api_volume_snapshots", weight::note, "instances with custom volumes are refused or roll back without them"},
+     {"storage_api_volume_snapshots", weight::note,
+      "instances with custom volumes are refused or roll back without them"},
      {"custom_volume_snapshot_expiry", weight::note, "snapshots of custom volumes may expire while they are needed"},
      {"instance_snapshot_never", weight::note,
       "a schedule of snapshots cannot be switched off during a transaction, and breaks a rollback on zfs"},
@@ -119,9 +120,9 @@ void judge_room(const directory_facts& facts, std::vector<finding>& all) {
 
 finding judge_socket(const socket_facts& facts) {
     if (!facts.failed) {
-        return facts.trusted ? fine("socket", "Incus " + printable(facts.version) + " answers at " +
-                                                  printable(facts.path))
-                             : without_permission(facts);
+        return facts.trusted
+                   ? fine("socket", "Incus " + printable(facts.version) + " answers at " + printable(facts.path))
+                   : without_permission(facts);
     }
     if (facts.failed->code == reason::no_permission) {
         return without_permission(facts);
@@ -137,7 +138,8 @@ std::vector<finding> judge_extensions(const std::set<std::string>& extensions) {
     std::vector<finding> all;
     for (const auto& [name, without, what] : used) {
         if (!extensions.contains(std::string(name))) {
-            all.push_back({without, "extension",
+            all.push_back({without,
+                           "extension",
                            "the Incus daemon has no API extension " + std::string(name) + ": " + std::string(what) +
                                "; a newer Incus has it",
                            {}});
@@ -153,8 +155,9 @@ finding judge_client(const std::string& program, const std::string& client, cons
     const auto shown = printable(program);
     if (client.empty()) {
         return fault("client",
-                     "the program " + shown + " does not say its version: belay runs commands through it, so it must "
-                                              "work. What it says",
+                     "the program " + shown +
+                         " does not say its version: belay runs commands through it, so it must "
+                         "work. What it says",
                      {shell_quote(program) + " --version"});
     }
     if (!server.empty() && major_of(client) != major_of(server)) {

@@ -14,10 +14,10 @@ namespace belay::core {
 /// What is known of the way to the daemon.
 struct socket_facts {
     std::string path;
-    bool chosen{false};   ///< by INCUS_SOCKET or INCUS_DIR
-    std::string user;     ///< who asks
-    std::string group{};  ///< whose members may connect; empty when only root may
-    bool member{false};   ///< the user database has the user in it
+    bool chosen{false};            ///< by INCUS_SOCKET or INCUS_DIR
+    std::string user;              ///< who asks
+    std::string group{};           ///< whose members may connect; empty when only root may
+    bool member{false};            ///< the user database has the user in it
     std::optional<error> failed{}; ///< the daemon could not be asked
     bool trusted{true};
     std::string version{};
@@ -40,9 +40,9 @@ struct directory_facts {
     bool exists{true};
     bool is_directory{true};
     unsigned owner{};
-    unsigned mode{};        ///< the lower 12 bits
-    bool writable{true};    ///< where it does not exist yet: it can be made
-    std::string made_in{};  ///< where it does not exist yet: the nearest folder above it that does
+    unsigned mode{};       ///< the lower 12 bits
+    bool writable{true};   ///< where it does not exist yet: it can be made
+    std::string made_in{}; ///< where it does not exist yet: the nearest folder above it that does
     std::uint64_t free_bytes{};
     std::optional<std::uint64_t> free_inodes{}; ///< nothing when the file system counts none
     std::string lock_problem{};                 ///< why file locks do not work there; empty when they do

@@ -158,9 +158,9 @@ std::string transaction_of_snapshot(std::string_view name) {
 
 std::vector<finding> leftovers_of(const seen_instance& instance, const onlooker& who) {
     if (!instance.readable) {
-        const auto where = instance.location.empty() ? std::string("the daemon does not show its configuration")
-                                                     : "cluster member " + printable(instance.location) +
-                                                           " does not answer for it";
+        const auto where = instance.location.empty()
+                               ? std::string("the daemon does not show its configuration")
+                               : "cluster member " + printable(instance.location) + " does not answer for it";
         return {fault("instance", label(instance) + " could not be looked at: " + where, {"incus cluster list"})};
     }
     std::vector<finding> all;

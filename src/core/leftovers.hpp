@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What belay may have left behind on an instance: keys, snapshots, copies. Decides from what the daemon and the journals
-// say; never says that a snapshot may go which could be somebody's only way back.
+// What belay may have left behind on an instance: keys, snapshots, copies. Decides from what the daemon and the
+// journals say; never says that a snapshot may go which could be somebody's only way back.
 #pragma once
 #include "core/findings.hpp"
 #include "core/lock_rule.hpp"
@@ -18,7 +18,7 @@ struct seen_instance {
     std::string lock;     ///< value of the lock key
     std::string restored; ///< value of the key that says which transaction's restore succeeded
     std::vector<std::string> snapshots{};
-    bool readable{true};  ///< one on a cluster member that is down comes without its configuration
+    bool readable{true}; ///< one on a cluster member that is down comes without its configuration
 
     bool operator==(const seen_instance&) const = default;
 };

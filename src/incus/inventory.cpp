@@ -47,8 +47,8 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
 
 core::expected<inventory> read_inventory(operations& daemon, bool all_projects, const deadline& until) {
     const std::string list = "/1.0/instances?recursion=1";
-    BELAY_TRY(const response, answer, daemon.get(all_projects ? list + "&all-projects=true" : daemon.in_project(list),
-                                                 until));
+    BELAY_TRY(const response, answer,
+              daemon.get(all_projects ? list + "&all-projects=true" : daemon.in_project(list), until));
     inventory all;
     std::vector<core::seen_instance> readable;
     for (auto& instance : decode_instances(answer.body)) {

@@ -90,6 +90,7 @@ core::directory_facts survey(const fs::path& directory) {
     facts.owner = about.st_uid;
     facts.mode = about.st_mode & 07777U;
     facts.writable = may(directory, R_OK | W_OK | X_OK);
+
     struct statvfs room {};
 
     if (::statvfs(directory.c_str(), &room) == 0) {

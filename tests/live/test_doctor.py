@@ -89,8 +89,7 @@ class Instances(Doctor):
     def test_locks_of_closed_unknown_and_copied_transactions(self):
         name = self.instance()
         txn = self.kept(name)
-        machine = pathlib.Path("/etc/machine-id").read_text().strip() if os.path.exists("/etc/machine-id") else "m"
-        for lock, says in ((f"{txn} {machine} b 1", "has ended"), (f"{TXN} other b 1", "another machine"),
+        for lock, says in ((f"{txn} m b 1", "has ended"), (f"{TXN} other b 1", "another machine"),
                            ("mine", "did not write")):
             with self.subTest(lock=lock):
                 live.incus("config", "set", name, f"user.belay.transaction={lock}")
@@ -100,10 +99,11 @@ class Instances(Doctor):
     def test_a_copy_of_an_instance_in_a_transaction(self):
         name, copy = self.instance(), f"c{os.getpid()}"
         self.addCleanup(live.delete, copy)
-        run = subprocess.Popen([os.environ["BELAY"], "run", "--no-checks", "--soak", "0", name, "--", "sleep", "60"],
+        run = subprocess.Popen([os.environ["BELAY"], "run", "--no-checks", "--soak", "0", name, "--", "sh", "-c",
+                                "touch /begun; sleep 60"],
                                env=os.environ | self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            live.wait_until(lambda: live.recorded(name, "pidof", "sleep", check=False).stdout, 20, "the upgrade runs")
+            live.wait_until(lambda: (live.rootfs(name) / "begun").exists(), 20, "the upgrade has begun")
             live.incus("copy", name, copy)
             self.assertEqual(self.findings(about=name), [], "a transaction under way leaves nothing over")
             self.assertIn("this one is a copy", self.only("lock", copy)["what"])
@@ -116,7 +116,7 @@ class Instances(Doctor):
         self.assertEqual(self.findings(about=name), [])
 
     def test_snapshots_of_unknown_and_closed_transactions_in_a_project(self):
-        live.incus("project", "create", "doctor p".replace(" ", "-"), "-c", "features.images=false", "-c",
+        live.incus("project", "create", "doctor-p", "-c", "features.images=false", "-c",
                    "features.profiles=false")
         self.addCleanup(live.incus, "project", "delete", "doctor-p")
         name = f"p{os.getpid()}"
@@ -142,16 +142,22 @@ class Instances(Doctor):
 
     def test_a_lost_state_directory_leads_back_to_the_snapshot(self):
         name = self.instance()
-        pid = live.run("sh", "-c", "echo $$").stdout.strip()  # of a process that is gone
-        machine = pathlib.Path("/etc/machine-id").read_text().strip() if os.path.exists("/etc/machine-id") else "m"
-        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        live.incus("config", "set", name, f"user.belay.transaction={TXN} {machine} {boot} {pid}")
-        live.incus("snapshot", "create", name, SNAPSHOT)
+        run = subprocess.Popen([os.environ["BELAY"], "run", "--no-checks", name, "--", "sh", "-c",
+                                "touch /begun; sleep 60"],
+                               env=os.environ | self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            live.wait_until(lambda: (live.rootfs(name) / "begun").exists(), 20, "the upgrade has begun")
+        finally:
+            run.kill()
+            run.wait()
+        txn = live.incus("config", "get", name, "user.belay.transaction").stdout.split()[0]
+        self.state.rename(self.folder / "lost")
         found = self.only("lock", name)
         self.assertEqual(self.findings("snapshot", name), [], "the way back may not be deleted")
-        self.assertEqual(found["mend"], [f"belay rollback {name} --snapshot {SNAPSHOT}"])
+        self.assertEqual(found["mend"], [f"belay rollback {name} --snapshot belay-{txn}"])
         found["mend"][0] += " --yes"
         self.mend(found, "lock", name)
+        self.assertFalse((live.rootfs(name) / "begun").exists())
 
     def test_a_kept_broken_state_is_a_note(self):
         name = f"x-failed-{TXN}"

@@ -38,7 +38,9 @@ public:
         return *std::move(made);
     }
 
-    std::filesystem::path journal(const std::string& id = "20260501t120000z-ab12") const { return journal::files_of(path_, id).journal; }
+    std::filesystem::path journal(const std::string& id = "20260501t120000z-ab12") const {
+        return journal::files_of(path_, id).journal;
+    }
 
 private:
     std::filesystem::path path_;

@@ -106,7 +106,8 @@ TEST_CASE("a damaged journal is moved away by its command, one of a newer belay 
     const auto one = said_of(state.path());
     CHECK(one.how == weight::fault);
     const auto moved = (state.path() / "damaged").string();
-    CHECK(one.mend == commands{"mkdir -p " + moved + " && mv " + (state.path() / "transactions" / txn).string() + " " + moved});
+    CHECK(one.mend ==
+          commands{"mkdir -p " + moved + " && mv " + (state.path() / "transactions" / txn).string() + " " + moved});
 }
 
 TEST_CASE("only what had ended before the look at the instances counts as ended") {
@@ -121,7 +122,8 @@ TEST_CASE("only what had ended before the look at the instances counts as ended"
     CHECK(past.word(txn, uuid).how == journal_knowledge::closed);
     CHECK(past.word(txn, uuid).keeps_snapshot);
     CHECK(past.word("20260501t120000z-0000", uuid).how == journal_knowledge::unknown);
-    CHECK(past.word(txn, "another").how == (uuid.empty() ? journal_knowledge::closed : journal_knowledge::other_instance));
+    CHECK(past.word(txn, "another").how ==
+          (uuid.empty() ? journal_knowledge::closed : journal_knowledge::other_instance));
 }
 
 TEST_CASE("a transaction of another state directory is not unknown, but nothing is said of it") {

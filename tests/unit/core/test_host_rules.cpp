@@ -11,13 +11,20 @@ using commands = std::vector<std::string>;
 
 namespace {
 
-const std::set<std::string> every_extension{
-    "instances",      "projects",       "etag",
-    "patch",          "operation_wait", "snapshot_expiry",
-    "snapshot_expiry_creation",         "storage_api_volume_snapshots",
-    "custom_volume_snapshot_expiry",    "instance_snapshot_never",
-    "container_exec_user_group_cwd",    "instance_generation_id",
-    "instance_all_projects",            "operations_get_query_all_projects"};
+const std::set<std::string> every_extension{"instances",
+                                            "projects",
+                                            "etag",
+                                            "patch",
+                                            "operation_wait",
+                                            "snapshot_expiry",
+                                            "snapshot_expiry_creation",
+                                            "storage_api_volume_snapshots",
+                                            "custom_volume_snapshot_expiry",
+                                            "instance_snapshot_never",
+                                            "container_exec_user_group_cwd",
+                                            "instance_generation_id",
+                                            "instance_all_projects",
+                                            "operations_get_query_all_projects"};
 
 socket_facts asked_by_jane() {
     return {.path = "/run/s", .user = "jane", .group = "incus-admin"};
@@ -74,8 +81,8 @@ TEST_CASE("each missing extension is named with what does not work without it", 
             needed.insert(name);
         }
     }
-    CHECK(needed == std::set<std::string>{"instances", "projects", "etag", "patch", "operation_wait",
-                                          "snapshot_expiry", "snapshot_expiry_creation"});
+    CHECK(needed == std::set<std::string>{"instances", "projects", "etag", "patch", "operation_wait", "snapshot_expiry",
+                                          "snapshot_expiry_creation"});
 }
 
 TEST_CASE("a client of another major version is worth knowing, one that does not run is a finding", "[core]") {
@@ -87,25 +94,31 @@ TEST_CASE("a client of another major version is worth knowing, one that does not
 
 TEST_CASE("the state directory belongs to its user alone, has room and locks", "[core]") {
     CHECK(all_fine(judge_directory(good_directory(), 0, "root")));
+
     struct row {
         void (*spoil)(directory_facts&);
         weight how;
         std::string word;
         commands mend;
     };
+
     const std::string look = "du -h -d 2 '/var/lib/be lay'/transactions | sort -h | tail";
     const row rows[] = {
         {[](auto& d) { d.owner = 7; }, weight::fault, "state-directory", {"chown -R root: '/var/lib/be lay'"}},
         {[](auto& d) { d.mode = 0777; }, weight::fault, "state-directory", {"chmod 0700 '/var/lib/be lay'"}},
         {[](auto& d) { d.mode = 0750; }, weight::fault, "state-directory", {"chmod 0700 '/var/lib/be lay'"}},
         {[](auto& d) { d.writable = false; }, weight::fault, "state-directory", {"chmod u+rwx '/var/lib/be lay'"}},
-        {[](auto& d) { d.is_directory = false; }, weight::fault, "state-directory",
+        {[](auto& d) { d.is_directory = false; },
+         weight::fault,
+         "state-directory",
          {"mv '/var/lib/be lay' '/var/lib/be lay'.old"}},
         {[](auto& d) { d.free_bytes = 1'000; }, weight::fault, "room", {look}},
         {[](auto& d) { d.free_bytes = 50U << 20U; }, weight::note, "room", {look}},
         {[](auto& d) { d.free_inodes = 3; }, weight::fault, "room", {"df -i '/var/lib/be lay'"}},
         {[](auto& d) { d.lock_problem = "flock: no locks"; }, weight::fault, "locks", {}},
-        {[](auto& d) { d.exists = d.writable = false; }, weight::fault, "state-directory",
+        {[](auto& d) { d.exists = d.writable = false; },
+         weight::fault,
+         "state-directory",
          {"install -d -m 0700 -o root '/var/lib/be lay'"}},
         {[](auto& d) { d.exists = false; }, weight::fine, "state-directory", {}},
     };

@@ -63,6 +63,7 @@ TEST_CASE("a lock is left over when its transaction is closed, unknown, another'
         bool clustered;
         std::vector<expected_finding> expected;
     };
+
     const std::string there = "fedcba9876543210fedcba9876543210";
     const row rows[] = {
         {"closed", kn::closed, here, false, false, {{weight::fault, "lock", unlock}}},
@@ -114,6 +115,7 @@ TEST_CASE("a snapshot is left over only when nobody can need it", "[core]") {
         bool clustered;
         std::vector<expected_finding> expected;
     };
+
     const row rows[] = {
         {"kept", {kn::closed, true}, true, false, {}},
         {"should be gone", {kn::closed, false}, true, false, {{weight::fault, "snapshot", drop}}},

@@ -72,8 +72,9 @@ TEST_CASE("an instance gets its snapshots, is left out when it went meanwhile, a
         if (r.path == "/1.0/instances?recursion=1&all-projects=true") {
             return {.body = instances_sample};
         }
-        return r.path == "/1.0/instances/w2/snapshots?project=lab%201" ? snapshots(R"(["/1.0/instances/w2/snapshots/s"])")
-                                                                       : missing;
+        return r.path == "/1.0/instances/w2/snapshots?project=lab%201"
+                   ? snapshots(R"(["/1.0/instances/w2/snapshots/s"])")
+                   : missing;
     });
     operations daemon(server.socket(), "default");
     const auto seen = read_inventory(daemon, true, deadline(5s));
@@ -123,8 +124,8 @@ TEST_CASE("what a restore has moved aside is found in every pool and project", "
     fs::create_directories(pools / "one/containers/w1.incustmp");
     fs::create_directories(pools / "two/virtual-machines/lab_x_w2.incustmp");
     fs::create_directories(pools / "two/custom/default_v.incustmp"); // belongs to nobody
-    CHECK(find_moved(folder.path) == std::vector<moved_instance>{
-                                         {"one", "default", "w1", pools / "one/containers/w1", true},
-                                         {"two", "lab_x", "w2", pools / "two/virtual-machines/lab_x_w2", false}});
+    CHECK(find_moved(folder.path) ==
+          std::vector<moved_instance>{{"one", "default", "w1", pools / "one/containers/w1", true},
+                                      {"two", "lab_x", "w2", pools / "two/virtual-machines/lab_x_w2", false}});
     CHECK(find_moved("/tmp/there-is-no-such").empty());
 }

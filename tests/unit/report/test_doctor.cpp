@@ -35,8 +35,9 @@ TEST_CASE("the document has everything, and stands what is no UTF-8", "[report]"
     all[2].what = "\xff";
     const auto read = nlohmann::json::parse(report::diagnosis_document(all));
     REQUIRE(read.size() == 3);
-    CHECK(read[0] == nlohmann::json{{"level", "ok"}, {"word", "socket"}, {"what", "Incus 6.0.4 answers"},
-                                    {"mend", nlohmann::json::array()}});
+    CHECK(read[0] ==
+          nlohmann::json{
+              {"level", "ok"}, {"word", "socket"}, {"what", "Incus 6.0.4 answers"}, {"mend", nlohmann::json::array()}});
     CHECK(read[1]["level"] == "note");
     CHECK(read[2]["level"] == "finding");
     CHECK(read[2]["mend"] == nlohmann::json{"incus config unset web1 k", "second"});
