@@ -49,6 +49,14 @@ void check_one(const std::vector<finding>& all, const expected_finding& expected
     CHECK_FALSE(all[0].what.empty());
 }
 
+void check_all(const std::vector<finding>& all, const std::vector<expected_finding>& expected) {
+    if (expected.empty()) {
+        CHECK(all.empty());
+    } else {
+        check_one(all, expected.front());
+    }
+}
+
 const std::string unlock = "incus config unset web1 user.belay.transaction";
 const std::string drop = "incus snapshot delete web1 " + snapshot;
 
@@ -86,7 +94,7 @@ TEST_CASE("a lock is left over when its transaction is closed, unknown, another'
         auto who = who_knows({r.known, false}, r.alive);
         who.clustered = r.clustered;
         const auto all = leftovers_of(instance, who);
-        r.expected.empty() ? CHECK(all.empty()) : check_one(all, r.expected.front());
+        check_all(all, r.expected);
     }
 }
 
@@ -136,7 +144,7 @@ TEST_CASE("a snapshot is left over only when nobody can need it", "[core]") {
         who.sees_all = r.sees_all;
         who.clustered = r.clustered;
         const auto all = leftovers_of(instance, who);
-        r.expected.empty() ? CHECK(all.empty()) : check_one(all, r.expected.front());
+        check_all(all, r.expected);
     }
 }
 
@@ -160,7 +168,7 @@ TEST_CASE("kept broken states are named, and nothing else that looks a little li
     instance.name = "web1-failed-" + txn;
     check_one(leftovers_of(instance, who_knows({})),
               {weight::note, "failed-copy", "incus delete web1-failed-" + txn + " --project lab"});
-    for (const std::string name : {"web1", "web1-failed-yesterday", "-failed-" + txn}) {
+    for (const auto& name : {std::string("web1"), std::string("web1-failed-yesterday"), "-failed-" + txn}) {
         instance.name = name;
         CHECK(leftovers_of(instance, who_knows({})).empty());
     }
