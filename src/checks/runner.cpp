@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checks/runner.hpp"
 
+#include "checks/interpreter.hpp"
 #include "checks/library.hpp"
 #include "checks/output.hpp"
 #include "core/durations.hpp"
@@ -41,46 +42,6 @@ for environ in /proc/[0-9]*/environ; do
 done 2>/dev/null
 :
 )sh";
-
-std::vector<std::string> words_of(std::string_view line) {
-    std::vector<std::string> words;
-    while (!line.empty()) {
-        const auto start = line.find_first_not_of(" \t\r");
-        if (start == std::string_view::npos) {
-            break;
-        }
-        line.remove_prefix(start);
-        const auto end = line.find_first_of(" \t\r");
-        words.emplace_back(line.substr(0, end));
-        line.remove_prefix(end == std::string_view::npos ? line.size() : end);
-    }
-    return words;
-}
-
-/// The interpreter of a script and its arguments; `sh` when the script names none.
-std::vector<std::string> interpreter_of(std::string_view text) {
-    if (!text.starts_with("#!")) {
-        return {"sh"};
-    }
-    auto words = words_of(text.substr(2, text.find('\n') - 2));
-    return words.empty() ? std::vector<std::string>{"sh"} : words;
-}
-
-std::string base_name(const std::string& path) {
-    return path.substr(path.rfind('/') + 1);
-}
-
-/// The name of the interpreter, also behind `env` and before its options.
-std::string program_of(const std::vector<std::string>& interpreter) {
-    auto name = base_name(interpreter.front());
-    if (name == "env") {
-        const auto program = std::ranges::find_if(interpreter.begin() + 1, interpreter.end(), [](const auto& word) {
-            return !word.starts_with('-') && word.find('=') == std::string::npos;
-        });
-        name = program == interpreter.end() ? name : base_name(*program);
-    }
-    return name;
-}
 
 std::vector<std::pair<std::string, std::string>> environment(const ports::hook_context& context,
                                                              const std::string& run_id) {
@@ -241,7 +202,7 @@ core::expected<std::string> runner::text_of(const std::string& file) {
 core::expected<guest_script> runner::guest_form(const core::check_spec& spec) {
     if (!spec.file.empty()) {
         BELAY_TRY(const auto, text, text_of(spec.file));
-        return script_for_guest(base_name(spec.file), text, spec.args);
+        return script_for_guest(std::filesystem::path(spec.file).filename().string(), text, spec.args);
     }
     auto script = with_end_mark(spec.args.front());
     script.argv.insert(script.argv.begin(), {"sh", "-c"});

@@ -49,6 +49,10 @@ int call(const checks_options& o) {
     return checks_command(o);
 }
 
+int call(const doctor_options& o) {
+    return doctor_command(o);
+}
+
 } // namespace
 
 int complain(const core::error& problem) {

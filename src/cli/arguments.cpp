@@ -52,6 +52,7 @@ struct raw {
     rollback_options rollback;
     recover_options recover;
     checks_options checks;
+    doctor_options doctor;
 };
 
 CLI::Option* add_list(CLI::App* app, const std::string& name, std::vector<std::string>& into, const std::string& help,
@@ -402,6 +403,10 @@ void add_commands(CLI::App& app, raw& into) {
 
     auto* checks = app.add_subcommand("checks", "The health checks that are installed");
     add_common(checks, into.checks.common, false);
+
+    auto* doctor = app.add_subcommand("doctor", "Is this host able to run belay? Every finding with what mends it");
+    add_common(doctor, into.doctor.common, false);
+    doctor->footer("Exit codes: 0 without findings, 1 with findings, 2 usage. Notes are no findings.");
 }
 
 request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& command, bool has_command) {
@@ -431,6 +436,9 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     }
     if (name == "recover") {
         return std::move(all.recover);
+    }
+    if (name == "doctor") {
+        return std::move(all.doctor);
     }
     return std::move(all.checks);
 }

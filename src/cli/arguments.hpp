@@ -103,8 +103,12 @@ struct checks_options {
     common_options common;
 };
 
+struct doctor_options {
+    common_options common;
+};
+
 using request = std::variant<run_options, check_command_options, history_options, show_options, confirm_options,
-                             rollback_options, recover_options, checks_options>;
+                             rollback_options, recover_options, checks_options, doctor_options>;
 
 /// The command line is finished already: help or version was printed, or it was wrong.
 struct finished_early {

@@ -82,22 +82,29 @@ std::string path_before_leftover(const std::string& cause) {
 
 } // namespace
 
+// A restore that was cut before it made the instance anew has moved away all there is of it, and Incus makes an empty
+// directory in its place. As long as one of the two is such a directory no restore succeeds.
+std::string mend_of_moved(const std::string& path, bool in_place) {
+    const auto place = shell_quote(path);
+    const auto leftover = shell_quote(path + std::string(moved_suffix));
+    if (!in_place) {
+        return "mv " + leftover + " " + place;
+    }
+    return "if rmdir " + place + " 2>/dev/null; then mv " + leftover + " " + place + "; else rmdir " + leftover +
+           " 2>/dev/null || btrfs subvolume delete " + leftover + "; fi";
+}
+
 std::vector<std::string> mending_commands(const std::vector<error>& why) {
     for (const auto& e : std::views::reverse(why)) { // the latest is what stands in the way now
         const auto path = path_before_leftover(e.cause);
         if (path.empty()) {
             continue;
         }
-        const auto leftover = shell_quote(path + ".incustmp");
         if (e.cause.find("file exists") != std::string::npos) {
-            // A restore that was cut before it made the instance anew has moved away all there is of it, and Incus
-            // makes an empty directory in its place. As long as one of the two is such a directory no restore succeeds.
-            const auto place = shell_quote(path);
-            return {"if rmdir " + place + " 2>/dev/null; then mv " + leftover + " " + place + "; else rmdir " +
-                    leftover + " 2>/dev/null || btrfs subvolume delete " + leftover + "; fi"};
+            return {mend_of_moved(path, true)};
         }
         if (e.cause.find("no such file") != std::string::npos) {
-            return {"mv " + leftover + " " + shell_quote(path)};
+            return {mend_of_moved(path, false)};
         }
     }
     return {};

@@ -4,6 +4,8 @@
 #include "core/report.hpp"
 #include "core/state.hpp"
 
+#include <string_view>
+
 namespace belay::core {
 
 /// The commands that end a stuck transaction by hand, in their order: what stands in the way is mended, then the
@@ -11,6 +13,13 @@ namespace belay::core {
 /// or after all of them, ends the transaction. Where the upgrade had not begun, or was kept, only what is left behind
 /// is taken away.
 std::vector<std::string> manual_commands(const state& s, const std::string& txn);
+
+/// What a btrfs restore puts behind the path of the instance that it moves aside (Incus, driver btrfs, RestoreVolume).
+inline constexpr std::string_view moved_suffix = ".incustmp";
+
+/// The command, for the server, that ends such a restore which was cut short: the old state is put back when it is all
+/// there is of the instance, else deleted. `in_place`: something is at `path`.
+std::string mend_of_moved(const std::string& path, bool in_place);
 
 /// The commands that take away what keeps Incus from restoring, as far as an error of a restore tells. They are run on
 /// the server. A btrfs restore that was cut short leaves `NAME.incustmp`, the state before it, beside or instead of the

@@ -130,6 +130,19 @@ std::string shell_line(const std::vector<std::string>& argv) {
     return line;
 }
 
+std::vector<std::string> commands_in(std::string_view sentence) {
+    std::vector<std::string> commands;
+    for (auto begin = sentence.find('`'); begin != std::string_view::npos; begin = sentence.find('`', begin)) {
+        const auto end = sentence.find('`', begin + 1);
+        if (end == std::string_view::npos) {
+            break;
+        }
+        commands.emplace_back(sentence.substr(begin + 1, end - begin - 1));
+        begin = end + 1;
+    }
+    return commands;
+}
+
 std::string glob_escape(std::string_view text) {
     std::string pattern;
     for (const char c : text) {

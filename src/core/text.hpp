@@ -22,6 +22,9 @@ std::string shell_quote(std::string_view word);
 /// A command line that a person can paste.
 std::string shell_line(const std::vector<std::string>& argv);
 
+/// The commands that a sentence quotes in backticks, as the messages of belay do.
+std::vector<std::string> commands_in(std::string_view sentence);
+
 /// A glob that matches exactly this text.
 std::string glob_escape(std::string_view text);
 

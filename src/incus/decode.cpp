@@ -6,6 +6,8 @@
 #include "incus/transport.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -170,6 +172,17 @@ bool concerns_any(const json& resources, const std::string& project, const std::
     return false;
 }
 
+/// The root disk among devices; null when there is none.
+const json& root_of(const json& devices) {
+    static const json none;
+    if (!devices.is_object()) {
+        return none;
+    }
+    const auto found =
+        std::ranges::find_if(devices, [](const json& d) { return text(d, "type") == "disk" && text(d, "path") == "/"; });
+    return found == devices.end() ? none : *found;
+}
+
 /// `/1.0/instances/N?project=P`, and not a snapshot of it.
 bool is_instance(const std::string& path) {
     constexpr std::string_view head = "/1.0/instances/";
@@ -234,6 +247,43 @@ core::expected<instance_state> decode_instance(std::string_view body) {
     return s;
 }
 
+std::vector<core::seen_instance> decode_instances(std::string_view body) {
+    const auto whole = parse(body);
+    std::vector<core::seen_instance> all;
+    const auto& list = member(whole, "metadata");
+    if (!list.is_array()) {
+        return all;
+    }
+    for (const auto& found : list) {
+        const auto& config = member(found, "config");
+        core::seen_instance one;
+        one.name = text(found, "name");
+        one.project = text(found, "project");
+        one.uuid = text(config, "volatile.uuid");
+        one.location = text(found, "location") == "none" ? std::string() : text(found, "location");
+        one.lock = text(config, std::string(core::lock_key_name).c_str());
+        one.restored = text(config, std::string(core::restored_key_name).c_str());
+        one.readable = config.is_object() && !(text(found, "status") == "Error" && config.empty());
+        if (!one.name.empty()) {
+            all.push_back(std::move(one));
+        }
+    }
+    return all;
+}
+
+std::vector<std::string> decode_snapshot_names(std::string_view body) {
+    const auto whole = parse(body);
+    std::vector<std::string> names;
+    const auto& list = member(whole, "metadata");
+    if (list.is_array()) {
+        for (const auto& one : list) {
+            const auto path = text(one).substr(0, text(one).find('?'));
+            names.push_back(path.substr(path.rfind('/') + 1));
+        }
+    }
+    return names;
+}
+
 copied_instance decode_for_copy(std::string_view body) {
     const auto whole = parse(body);
     const auto& found = member(whole, "metadata");
@@ -254,6 +304,8 @@ server_state decode_server(std::string_view body) {
     const auto& found = member(whole, "metadata");
     server_state s;
     s.trusted = text(found, "auth") == "trusted";
+    s.clustered = truth(member(found, "environment"), "server_clustered");
+    s.version = text(member(found, "environment"), "server_version");
     s.fingerprint = text(member(found, "environment"), "certificate_fingerprint");
     s.process = std::to_string(number(member(found, "environment"), "server_pid"));
     for (const auto& extension : member(found, "api_extensions")) {
@@ -262,8 +314,50 @@ server_state decode_server(std::string_view body) {
     return s;
 }
 
-std::string decode_pool_driver(std::string_view body) {
-    return text(member(parse(body), "metadata"), "driver");
+pool_state decode_pool(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    return {text(found, "driver"), decode_texts(member(found, "config"))};
+}
+
+std::optional<core::pool_space> decode_pool_space(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& space = member(member(whole, "metadata"), "space");
+    const auto& total = member(space, "total");
+    const auto& used = member(space, "used"); // left out when it is 0
+    if (!total.is_number_unsigned()) {
+        return std::nullopt;
+    }
+    return core::pool_space{total.get<std::uint64_t>(), used.is_number_unsigned() ? used.get<std::uint64_t>() : 0};
+}
+
+std::optional<std::int64_t> parse_size(std::string_view text) {
+    constexpr std::array<std::pair<std::string_view, std::int64_t>, 15> units{{{"", 1},
+                                                                               {"B", 1},
+                                                                               {" bytes", 1},
+                                                                               {"kB", 1'000},
+                                                                               {"MB", 1'000'000},
+                                                                               {"GB", 1'000'000'000},
+                                                                               {"TB", 1'000'000'000'000},
+                                                                               {"PB", 1'000'000'000'000'000},
+                                                                               {"EB", 1'000'000'000'000'000'000},
+                                                                               {"KiB", 1LL << 10U},
+                                                                               {"MiB", 1LL << 20U},
+                                                                               {"GiB", 1LL << 30U},
+                                                                               {"TiB", 1LL << 40U},
+                                                                               {"PiB", 1LL << 50U},
+                                                                               {"EiB", 1LL << 60U}}};
+    std::int64_t value{};
+    const auto [rest, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (problem != std::errc{} || value < 0) {
+        return std::nullopt;
+    }
+    const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
+    const auto found = std::ranges::find(units, unit, &std::pair<std::string_view, std::int64_t>::first);
+    if (found == units.end() || value > std::numeric_limits<std::int64_t>::max() / found->second) {
+        return std::nullopt;
+    }
+    return value * found->second;
 }
 
 volume_state decode_volume(std::string_view body) {
@@ -271,6 +365,7 @@ volume_state decode_volume(std::string_view body) {
     const auto& found = member(whole, "metadata");
     volume_state v;
     v.content = text(found, "content_type");
+    v.size = parse_size(text(member(found, "config"), "size"));
     if (const auto schedule = text(member(found, "config"), schedule_key); !schedule.empty()) {
         v.schedule = schedule;
     }
@@ -306,10 +401,61 @@ std::string instance_label(const std::string& path, const std::string& project) 
     return where == project ? name : where + "/" + name;
 }
 
-bool forbids_snapshots(std::string_view project_body) {
-    const auto whole = parse(project_body);
+project_state decode_project(std::string_view body) {
+    const auto whole = parse(body);
     const auto& config = member(member(whole, "metadata"), "config");
-    return truth(config, "restricted") && text(config, "restricted.snapshots") != "allow";
+    const auto texts = decode_texts(config);
+    return {truth(config, "restricted"), text(config, "restricted.snapshots"),
+            std::ranges::any_of(texts, [](const auto& one) { return one.first.starts_with("limits."); }),
+            truth(config, "features.storage.volumes")};
+}
+
+std::map<std::string, core::project_limit> decode_project_limits(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& resources = member(member(whole, "metadata"), "resources");
+    std::map<std::string, core::project_limit> limits;
+    if (!resources.is_object()) {
+        return limits;
+    }
+    for (const auto& [name, one] : resources.items()) {
+        const bool of_pool = name.starts_with("disk."); // the limits.disk.pool.NAME of one pool
+        const auto key = "limits." + (of_pool ? "disk.pool." + name.substr(5) : name);
+        const auto& limit = member(one, "Limit"); // written so, with a capital
+        const auto& usage = member(one, "Usage");
+        if (limit.is_number_integer() && usage.is_number_integer()) {
+            limits[key] = {limit.get<std::int64_t>(), usage.get<std::int64_t>(), 0};
+        }
+    }
+    return limits;
+}
+
+std::map<std::string, std::int64_t> decode_claims(std::string_view body) {
+    constexpr std::int64_t default_state_size = 500LL << 20U; // DefaultVMBlockFilesystemSize
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    const auto& config = member(found, "expanded_config");
+    const bool machine = text(found, "type") == "virtual-machine";
+    std::map<std::string, std::int64_t> claims{{"limits.instances", 1},
+                                               {machine ? "limits.virtual-machines" : "limits.containers", 1}};
+    claims["limits.memory"] = parse_size(text(config, "limits.memory")).value_or(0);
+    claims["limits.cpu"] = parse_size(text(config, "limits.cpu")).value_or(0);
+    claims["limits.processes"] = machine ? 0 : parse_size(text(config, "limits.processes")).value_or(0);
+    if (const auto size = decode_root_size(body)) {
+        const auto& root = root_of(member(found, "expanded_devices"));
+        const auto state = machine ? parse_size(text(root, "size.state")).value_or(default_state_size) : 0;
+        claims["limits.disk"] = *size + state;
+        claims["limits.disk.pool." + text(root, "pool")] = *size + state;
+    }
+    return claims;
+}
+
+std::optional<std::int64_t> decode_root_size(std::string_view body) {
+    const auto whole = parse(body);
+    return parse_size(text(root_of(member(member(whole, "metadata"), "expanded_devices")), "size"));
+}
+
+std::string decode_member_status(std::string_view body) {
+    return text(member(parse(body), "metadata"), "status");
 }
 
 snapshot_state decode_snapshot(std::string_view body) {
@@ -335,13 +481,13 @@ std::string decode_expiry(std::string_view body) {
     return when.starts_with(never) ? std::string() : when;
 }
 
-std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
-                                      const std::vector<std::string>& volumes) {
-    std::vector<std::string> paths;
+std::vector<task> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
+                               const std::vector<std::string>& volumes) {
+    std::vector<task> tasks;
     const auto whole = parse(body);
     const auto& groups = member(whole, "metadata");
     if (!groups.is_object()) {
-        return paths;
+        return tasks;
     }
     for (const auto& [status, operations] : groups.items()) {
         if (!operations.is_array()) {
@@ -351,11 +497,11 @@ std::vector<std::string> decode_tasks(std::string_view body, const std::string& 
             const int code = number(op, "status_code");
             if (code < 200 && text(op, "class") == "task" && !text(op, "id").empty() &&
                 concerns_any(member(op, "resources"), project, instance, volumes)) {
-                paths.push_back("/1.0/operations/" + escape(text(op, "id")));
+                tasks.push_back({"/1.0/operations/" + escape(text(op, "id")), text(op, "description")});
             }
         }
     }
-    return paths;
+    return tasks;
 }
 
 } // namespace belay::incus

@@ -2,6 +2,8 @@
 // Reads the daemon's JSON. Never throws and never trusts: what is missing or of another type is empty.
 #pragma once
 #include "core/event.hpp"
+#include "core/leftovers.hpp"
+#include "core/obstacles.hpp"
 
 #include <map>
 #include <set>
@@ -55,6 +57,13 @@ struct instance_state {
 /// Error: io_error when it is no instance at all.
 core::expected<instance_state> decode_instance(std::string_view body);
 
+/// The list of instances (recursion=1), of one project or of all. Those whose cluster member is down come without a
+/// configuration: they are marked so.
+std::vector<core::seen_instance> decode_instances(std::string_view body);
+
+/// The names in a list of snapshots (paths, recursion=0).
+std::vector<std::string> decode_snapshot_names(std::string_view body);
+
 /// What a copy of an instance needs to know of it.
 struct copied_instance {
     std::string name;
@@ -69,6 +78,8 @@ std::optional<std::string> decode_local_schedule(std::string_view body);
 
 struct server_state {
     bool trusted{};
+    bool clustered{};
+    std::string version{};
     std::string fingerprint{};
     std::string process{}; ///< its process number: another one after a restart
     std::set<std::string> extensions{};
@@ -76,7 +87,18 @@ struct server_state {
 
 server_state decode_server(std::string_view body);
 
-std::string decode_pool_driver(std::string_view body);
+struct pool_state {
+    std::string driver;
+    std::map<std::string, std::string> config;
+};
+
+pool_state decode_pool(std::string_view body);
+
+/// How full a pool is (`GET /1.0/storage-pools/P/resources`); nothing when the daemon does not say.
+std::optional<core::pool_space> decode_pool_space(std::string_view body);
+
+/// A size in the words of Incus (500MiB, 10GB, 4096; shared/units ParseByteSizeString); nothing when it is none.
+std::optional<std::int64_t> parse_size(std::string_view text);
 
 /// A custom volume, and who uses it: paths of instances and of profiles.
 struct volume_state {
@@ -84,6 +106,7 @@ struct volume_state {
     std::vector<std::string> profiles;
     std::optional<std::string> schedule; ///< `snapshots.schedule`
     std::string content;                 ///< filesystem, block or iso
+    std::optional<std::int64_t> size{};  ///< as configured
 };
 
 volume_state decode_volume(std::string_view body);
@@ -94,9 +117,28 @@ std::vector<std::string> decode_profile_users(std::string_view body);
 /// An instance in the words of a person: its name, with its project before it unless that is the asker's.
 std::string instance_label(const std::string& path, const std::string& project);
 
-/// Whether a project forbids snapshots: it is restricted and `restricted.snapshots`, by default `block`, does not allow
-/// them.
-bool forbids_snapshots(std::string_view project_body);
+/// What matters of the settings of a project.
+struct project_state {
+    bool restricted{};
+    std::string snapshots{};   ///< `restricted.snapshots`
+    bool limited{};            ///< it has limits of some kind
+    bool own_volumes{};        ///< its custom volumes are not those of the default project
+};
+
+project_state decode_project(std::string_view body);
+
+/// The limits of a project and what is in use of them, by configuration key (`GET /1.0/projects/P/state`).
+std::map<std::string, core::project_limit> decode_project_limits(std::string_view body);
+
+/// What an instance counts towards the limits of its project, by configuration key (Incus, project/permissions.go,
+/// getInstanceLimits).
+std::map<std::string, std::int64_t> decode_claims(std::string_view body);
+
+/// The configured size of the root disk of an instance.
+std::optional<std::int64_t> decode_root_size(std::string_view body);
+
+/// The status of a cluster member: Online, Evacuated, …
+std::string decode_member_status(std::string_view body);
 
 /// A snapshot, as one GET or the list of all of them gives it.
 struct snapshot_state {
@@ -114,10 +156,18 @@ std::vector<snapshot_state> decode_snapshots(std::string_view body);
 /// When a snapshot expires; empty for never.
 std::string decode_expiry(std::string_view body);
 
-/// The paths of the operations under way that work on an instance, or on one of these volumes (paths without a query),
-/// from the list with recursion=1. Not the commands that are executed in it, which may be anybody's shell: only
-/// background tasks change it.
-std::vector<std::string> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
-                                      const std::vector<std::string>& volumes = {});
+/// An operation that is under way.
+struct task {
+    std::string path;
+    std::string description;
+
+    bool operator==(const task&) const = default;
+};
+
+/// The operations under way that work on an instance, or on one of these volumes (paths without a query), from the list
+/// with recursion=1. Not the commands that are executed in it, which may be anybody's shell: only background tasks
+/// change it.
+std::vector<task> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
+                               const std::vector<std::string>& volumes = {});
 
 } // namespace belay::incus

@@ -101,14 +101,14 @@ core::expected<void> instance::identify_server(const core::expected<response>& r
     return {};
 }
 
-/// The drivers of the pools; empty when this user may not read a pool: then nothing is known of it. Along with pools
+/// The drivers and settings of the pools; empty when this user may not read a pool: then nothing is known of it. Along with pools
 /// that were not seen before the project is read, so that `check_restorable` need not wait for it.
 core::expected<void> instance::read_surroundings(core::instance_facts& facts, const deadline& until) {
     std::set<std::string> pools{facts.pool};
     for (const auto& d : facts.disks) {
         pools.insert(d.pool);
     }
-    std::erase_if(pools, [&](const auto& pool) { return pool.empty() || drivers_.contains(pool); });
+    std::erase_if(pools, [&](const auto& pool) { return pool.empty() || pools_.contains(pool); });
     if (!pools.empty()) {
         std::vector<std::string> paths{project_path()};
         for (const auto& pool : pools) {
@@ -124,12 +124,12 @@ core::expected<void> instance::read_surroundings(core::instance_facts& facts, co
             if (!answer && answer.error().code == reason::no_daemon) {
                 return std::unexpected(answer.error());
             }
-            drivers_[pool] = answer ? decode_pool_driver(answer->body) : std::string();
+            pools_[pool] = answer ? decode_pool(answer->body) : pool_state{};
         }
     }
-    facts.driver = facts.pool.empty() ? std::string() : drivers_[facts.pool];
+    facts.driver = facts.pool.empty() ? std::string() : pools_[facts.pool].driver;
     for (auto& d : facts.disks) {
-        d.driver = d.pool.empty() ? std::string() : drivers_[d.pool];
+        d.driver = d.pool.empty() ? std::string() : pools_[d.pool].driver;
     }
     return read_volumes(facts, until);
 }
@@ -188,14 +188,6 @@ std::string instance::project_path() const {
     return "/1.0/projects/" + escape(daemon_.project());
 }
 
-/// As `examine` has read it just before, once; else anew.
-core::expected<response> instance::read_project(const deadline& until) {
-    if (auto read = std::exchange(project_, std::nullopt)) {
-        return *std::move(read);
-    }
-    return daemon_.get(project_path(), until);
-}
-
 core::expected<ports::examined> instance::examine(milliseconds limit) {
     const deadline until(limit);
     project_.reset();
@@ -226,32 +218,6 @@ core::expected<void> instance::prove_running(milliseconds limit) {
                  fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
 }
 
-/// The one known obstacle that can be read beforehand: a restricted project blocks snapshots unless told otherwise
-/// (Incus documentation, "Project configuration", restricted.snapshots).
-core::expected<void> instance::check_restorable(const core::instance_facts&, const core::plan&, milliseconds limit) {
-    const deadline until(limit);
-    if (!server_) {
-        BELAY_TRY_VOID(identify_server(daemon_.get("/1.0", until)));
-    }
-    if (!server_->extensions.contains("projects_restrictions")) {
-        return {};
-    }
-    const auto r = read_project(until);
-    if (!r) {
-        // Who may not read the project's settings finds out by the snapshot itself, which comes before the upgrade.
-        const bool hidden = r.error().code == reason::no_permission || r.error().code == reason::not_found;
-        return hidden ? core::expected<void>{} : std::unexpected(r.error());
-    }
-    if (forbids_snapshots(r->body)) {
-        const auto project = core::shell_quote(daemon_.project());
-        return core::failure(reason::not_restorable,
-                             fmt::format("project {} does not allow snapshots; to allow them: `incus project set {} "
-                                         "restricted.snapshots=allow`",
-                                         daemon_.project(), project));
-    }
-    return {};
-}
-
 core::expected<std::string> instance::daemon(milliseconds limit) {
     const deadline until(limit);
     BELAY_TRY(const response, r, daemon_.get("/1.0", until));
@@ -274,8 +240,8 @@ core::expected<void> instance::calm(const deadline& until) {
 core::expected<void> instance::await_copies(const deadline& until) {
     constexpr milliseconds pause{50};
     const auto never = [&](const std::string& pool) {
-        const auto driver = drivers_.find(pool);
-        return driver != drivers_.end() && core::never_copies(driver->second);
+        const auto seen = pools_.find(pool);
+        return seen != pools_.end() && core::never_copies(seen->second.driver);
     };
     if (never(pool_) && std::ranges::all_of(volumes_, never, &core::volume_name::pool)) {
         copies_may_run_ = false;

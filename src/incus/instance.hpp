@@ -59,8 +59,13 @@ private:
     core::expected<void> read_volumes(core::instance_facts& facts, const deadline& until);
     core::expected<void> set_schedule(const std::string& target, const std::string& value, const deadline& until);
     std::vector<long> copies_now() const;
-    core::expected<response> read_project(const deadline& until);
     std::string project_path() const;
+    core::expected<project_state> known_project(const deadline& until);
+    core::expected<core::surroundings> ask_about(const core::instance_facts& facts, const core::plan& how,
+                                                 const project_state& project, std::vector<task>& under_way,
+                                                 const deadline& until);
+    void look_at_folders(core::surroundings& seen, const core::instance_facts& facts, const core::plan& how,
+                         const project_state& project) const;
     core::expected<void> change_state(const std::string& action, core::milliseconds patience, bool force,
                                       const deadline& until);
     core::expected<void> calm(const deadline& until);
@@ -78,7 +83,7 @@ private:
     std::string name_;
     std::string program_;
     std::optional<server_state> server_;
-    std::map<std::string, std::string> drivers_; ///< of the pools seen so far
+    std::map<std::string, pool_state> pools_; ///< seen so far
     std::optional<response> project_;            ///< read along with the pool, for the check that follows
     bool ephemeral_{false};
     std::string pool_;

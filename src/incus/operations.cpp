@@ -196,17 +196,22 @@ std::string operations::list_path() const {
     return in_project("/1.0/operations?recursion=1");
 }
 
+std::vector<task> operations::tasks_in(const response& list, const std::string& instance) const {
+    return decode_tasks(list.body, project_, instance, volumes_);
+}
+
+core::expected<void> operations::await(const task& what, const deadline& until) {
+    const auto ended = wait(what.path, until);
+    return ended || !until.passed() ? core::expected<void>{} : std::unexpected(ended.error());
+}
+
 /// Settled is the instance when the list has no task on it.
 core::expected<void> operations::wait_for_tasks(const response& list, const std::string& instance,
                                                 const deadline& until) {
-    const auto tasks = decode_tasks(list.body, project_, instance, volumes_);
+    const auto tasks = tasks_in(list, instance);
     settled_ = tasks.empty();
     for (const auto& task : tasks) {
-        // How it ended is of no interest, and a daemon that is away cannot be listed again.
-        const auto ended = wait(task, until);
-        if (!ended && until.passed()) {
-            return std::unexpected(ended.error());
-        }
+        BELAY_TRY_VOID(await(task, until));
     }
     return {};
 }

@@ -74,6 +74,16 @@ public:
     core::expected<response> settle_and_get(const std::string& instance, const std::string& path,
                                             const deadline& until);
 
+    /// The path that lists what is under way.
+    std::string list_path() const;
+
+    /// What such a list has on an instance and on the volumes that are watched.
+    std::vector<task> tasks_in(const response& list, const std::string& instance) const;
+
+    /// Waits for the end of an operation, whoever began it. How it ended is of no interest, and a daemon that is away
+    /// cannot be listed again: so the one error is that the limit passed.
+    core::expected<void> await(const task& what, const deadline& until);
+
     /// The error that a HTTP answer means, if its status or its envelope says so.
     core::expected<void> accepted(const response& r) const;
 
@@ -84,7 +94,6 @@ public:
 private:
     core::expected<operation_state> attempt(const request& what, const deadline& until);
     core::expected<operation_state> wait(const std::string& operation, const deadline& until);
-    std::string list_path() const;
     core::expected<void> wait_for_tasks(const response& list, const std::string& instance, const deadline& until);
 
     transport transport_;

@@ -26,15 +26,17 @@ core::error unreadable(const std::filesystem::path& file, int error_number) {
     return io_failure("could not read the journal " + file.string(), error_number);
 }
 
+constexpr std::string_view damage = " is damaged: ";
+
 /// The error for a line that nobody can trust; `number` counts from 1, 0 is the last one.
 core::error damaged(const std::filesystem::path& file, std::size_t number, const std::string& what) {
     const auto txn = file.parent_path().filename().string();
     const auto line = number == 0 ? std::string("last line") : fmt::format("line {}", number);
     return {core::reason::io_error,
-            fmt::format("{} of the journal {} is damaged: {}. belay does not act on it: look at the instance and its "
+            fmt::format("{} of the journal {}{}{}. belay does not act on it: look at the instance and its "
                         "snapshot {} by hand, or bring the file back from a backup; when all is in order, move the "
                         "directory {} away",
-                        line, file.string(), what, core::snapshot_name(txn), file.parent_path().string()),
+                        line, file.string(), damage, what, core::snapshot_name(txn), file.parent_path().string()),
             "", false};
 }
 
@@ -124,6 +126,10 @@ core::expected<std::string> read_all(const std::filesystem::path& file) {
 }
 
 } // namespace
+
+bool is_damage(const core::error& e) {
+    return e.message.find(damage) != std::string::npos;
+}
 
 core::expected<journal_contents> read_journal(const std::filesystem::path& file) {
     BELAY_TRY(const auto, bytes, read_all(file));

@@ -26,6 +26,9 @@ struct journal_contents {
 /// neither has a missing one in an existing directory: that is what an early crash leaves.
 core::expected<journal_contents> read_journal(const std::filesystem::path& file);
 
+/// Whether an error of these functions means damage: not a journal of a newer belay, and not one that may not be read.
+bool is_damage(const core::error& e);
+
 struct journal_ends {
     std::optional<core::record> first; ///< nothing when the file is empty or its only line is torn
     std::optional<core::record> last;  ///< the last line's record; nothing when that line is torn

@@ -68,7 +68,7 @@ public:
 
     /// Looks for every known reason why the snapshots of a plan could not be taken, or could not be restored. Somebody
     /// else's operation on the instance is waited for, as long as the plan says. Changes nothing. Errors:
-    /// not_restorable, no_space, no_permission, no_daemon.
+    /// locked, not_restorable, no_space, no_permission, no_daemon.
     virtual core::expected<void> check_restorable(const core::instance_facts& facts, const core::plan& how,
                                                   milliseconds limit) = 0;
 

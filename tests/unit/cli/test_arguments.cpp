@@ -230,3 +230,12 @@ TEST_CASE("the project that `incus project switch` has chosen is read from its c
     CHECK_FALSE(cli::project_in_config("aliases:\n  local:\n    project: lab\n"));
     CHECK_FALSE(cli::project_in_config("{}\n"));
 }
+
+TEST_CASE("doctor takes the common options and nothing else") {
+    const auto doctor = read_as<cli::doctor_options>({"doctor", "--format", "json", "--state-dir", "/s", "-q"});
+    CHECK(doctor.common.format == cli::output_format::json);
+    CHECK(doctor.common.state_dir == "/s");
+    CHECK(doctor.common.quiet);
+    CHECK(says(usage_error({"doctor", "web1"}), "web1"));
+    CHECK(says(usage_error({"doctor", "--format", "jsonl"}), "jsonl"));
+}

@@ -3,7 +3,7 @@
 #include "cli/past.hpp"
 
 #include "fakes/event_stream.hpp"
-#include "journal/store.hpp"
+#include "state_directory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
@@ -17,6 +17,7 @@ using core::act;
 using core::outcome;
 using fakes::event_stream;
 using report::ending;
+using testing::state_directory;
 namespace fs = std::filesystem;
 using json = nlohmann::json;
 
@@ -24,39 +25,6 @@ namespace {
 
 const std::string txn = "20260501t120000z-ab12";
 constexpr core::wall_time deadline{std::chrono::milliseconds{1'777'637'400'000}};
-
-/// A state directory that goes away.
-class state_directory {
-public:
-    state_directory() {
-        char name[] = "/tmp/belay-past-XXXXXX";
-        path_ = ::mkdtemp(name);
-    }
-
-    state_directory(const state_directory&) = delete;
-    state_directory& operator=(const state_directory&) = delete;
-
-    ~state_directory() { fs::remove_all(path_); }
-
-    const fs::path& path() const { return path_; }
-
-    /// Writes a journal; the transaction belongs to this process as long as the result lives.
-    std::unique_ptr<journal::transaction_journal> write(const event_stream& events) const {
-        auto made = journal::store::open(path_, ::getuid())->create_transaction(events.txn);
-        REQUIRE(made);
-        for (const auto& r : events.records) {
-            if (!core::transient(r.what)) {
-                REQUIRE((*made)->append(r));
-            }
-        }
-        return *std::move(made);
-    }
-
-    fs::path journal(const std::string& id = txn) const { return journal::files_of(path_, id).journal; }
-
-private:
-    fs::path path_;
-};
 
 core::opened opened_by(long pid) {
     return {event_stream::usual_plan(), pid, "boot", {}};

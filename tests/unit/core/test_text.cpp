@@ -133,3 +133,9 @@ TEST_CASE("globs match as in a shell") {
         CHECK(glob_match(glob_escape(text), text));
     }
 }
+
+TEST_CASE("the commands that a sentence quotes are found") {
+    CHECK(commands_in("is not executable: `chmod +x a`") == std::vector<std::string>{"chmod +x a"});
+    CHECK(commands_in("`a`, then `b c`.") == std::vector<std::string>{"a", "b c"});
+    CHECK(commands_in("no command, and one ` that is not closed").empty());
+}

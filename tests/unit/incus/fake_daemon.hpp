@@ -41,6 +41,12 @@ public:
     int process{7};
     std::set<std::string> others{}; ///< paths of what there is besides: volumes, networks
     json project_config{{"features.images", "true"}};
+    json project_resources = json::object(); ///< as in the state of the project
+    json pool_config = json::object();
+    std::optional<json> pool_space{};        ///< without it the daemon does not say
+    std::string location{"none"};            ///< the cluster member that the instance is on
+    std::string member_status{"Online"};
+    json expanded_config = json::object();
     bool ephemeral{false};
     std::map<std::string, snapshot> snapshots;
     std::map<std::string, operation> operations;
@@ -57,6 +63,7 @@ public:
     bool forbids{false};            ///< 403 to everything
     bool forbids_pools{false};
     std::string forbids_one{}; ///< 403 to this path
+    std::set<std::string> hidden{}; ///< 403 to these
     std::string cut_once{};    ///< the answer to this path is cut off, once
     bool garbage{false};
     bool stubborn_expiry{false}; ///< says yes, and keeps the expiry
@@ -140,7 +147,7 @@ private:
         if (garbage) {
             return {.status = 200, .body = "<html>\xff\x00 not json"};
         }
-        if (forbids || path == forbids_one || (forbids_pools && path.starts_with("/1.0/storage-pools"))) {
+        if (forbids || path == forbids_one || hidden.contains(path) || (forbids_pools && path.starts_with("/1.0/storage-pools"))) {
             return failure(403, "Forbidden");
         }
         if (path.starts_with("/1.0/operations/") && path.ends_with("/wait")) {
@@ -171,7 +178,16 @@ private:
                          {"environment", {{"certificate_fingerprint", "f00d"}, {"server_pid", process}}}});
         }
         if (path == "/1.0/storage-pools/" + pool) {
-            return sync({{"name", pool}, {"driver", driver}});
+            return sync({{"name", pool}, {"driver", driver}, {"config", pool_config}});
+        }
+        if (path == "/1.0/storage-pools/" + pool + "/resources" && pool_space) {
+            return sync({{"space", *pool_space}, {"inodes", {{"used", 0}, {"total", 0}}}});
+        }
+        if (path == "/1.0/cluster/members/" + location) {
+            return sync({{"server_name", location}, {"status", member_status}, {"message", ""}});
+        }
+        if (path.starts_with("/1.0/projects/") && path.ends_with("/state")) {
+            return sync({{"resources", project_resources}});
         }
         if (path.starts_with("/1.0/projects/")) {
             return sync({{"config", project_config}});
@@ -235,6 +251,8 @@ private:
                          {"ephemeral", ephemeral},
                          {"devices", local_devices},
                          {"expanded_devices", devices},
+                         {"expanded_config", expanded_config},
+                         {"location", location},
                          {"last_used_at", "2026-01-01T00:00:00Z"}},
                         tag);
         }

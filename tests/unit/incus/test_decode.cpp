@@ -76,8 +76,11 @@ TEST_CASE("server, pool, project and snapshot are read from their answers", "[in
     CHECK(server.trusted);
     CHECK(server.fingerprint == "66b0c83b74567f6d");
     CHECK(server.extensions.contains("projects_restrictions"));
-    CHECK(decode_pool_driver(R"({"metadata":{"name":"dir","driver":"dir"}})") == "dir");
-    CHECK(forbids_snapshots(restricted_project_sample));
+    const auto pool = decode_pool(R"({"metadata":{"name":"dir","driver":"dir","config":{"source":"/x"}}})");
+    CHECK(pool.driver == "dir");
+    CHECK(pool.config == std::map<std::string, std::string>{{"source", "/x"}});
+    CHECK(decode_project(restricted_project_sample).restricted);
+    CHECK_FALSE(decode_project(restricted_project_sample).limited);
     CHECK(decode_expiry(R"({"metadata":{"expires_at":"0001-01-01T00:00:00Z"}})").empty());
     CHECK(decode_expiry(R"({"metadata":{"expires_at":"2030-01-01T00:00:00Z"}})") == "2030-01-01T00:00:00Z");
 }
@@ -100,8 +103,15 @@ TEST_CASE("the envelope tells apart what is done, what has begun and what failed
 }
 
 TEST_CASE("only tasks under way on this instance of this project count", "[incus]") {
-    CHECK(decode_tasks(operations_sample, "default", "w1") == std::vector<std::string>{"/1.0/operations/aaaa"});
-    CHECK(decode_tasks(operations_sample, "q", "w1") == std::vector<std::string>{"/1.0/operations/bbbb"});
+    const auto paths = [](const std::vector<task>& tasks) {
+        std::vector<std::string> all;
+        std::ranges::transform(tasks, std::back_inserter(all), &task::path);
+        return all;
+    };
+    const auto w1 = decode_tasks(operations_sample, "default", "w1");
+    CHECK(paths(w1) == std::vector<std::string>{"/1.0/operations/aaaa"});
+    CHECK(w1.front().description == "Restoring snapshot");
+    CHECK(paths(decode_tasks(operations_sample, "q", "w1")) == std::vector<std::string>{"/1.0/operations/bbbb"});
     CHECK(decode_tasks(operations_sample, "default", "w2").empty());
 }
 
@@ -122,8 +132,13 @@ TEST_CASE("what is missing, of another type or no JSON at all is empty, and noth
         CAPTURE(body);
         CHECK_FALSE(decode_instance(body));
         CHECK_FALSE(decode_server(body).trusted);
-        CHECK(decode_pool_driver(body).empty());
-        CHECK_FALSE(forbids_snapshots(body));
+        CHECK(decode_pool(body).driver.empty());
+        CHECK_FALSE(decode_pool_space(body));
+        CHECK_FALSE(decode_project(body).restricted);
+        CHECK(decode_project_limits(body).empty());
+        CHECK(decode_claims(body).at("limits.memory") == 0);
+        CHECK_FALSE(decode_root_size(body));
+        CHECK(decode_member_status(body).empty());
         CHECK(decode_expiry(body).empty());
         CHECK(decode_tasks(body, "default", "w1").empty());
         CHECK_FALSE(decode_operation(body).succeeded());
@@ -141,4 +156,53 @@ TEST_CASE("every member of a real answer may have any type", "[incus]") {
             CHECK_NOTHROW(decode_instance(damaged.dump()));
         }
     }
+}
+
+TEST_CASE("how full a pool is, and how large a size in the words of Incus", "[incus]") {
+    // GET /1.0/storage-pools/P/resources of Incus 6.0.4
+    const auto space = decode_pool_space(
+        R"({"metadata":{"inodes":{"used":18,"total":90},"space":{"used":343537419776,"total":420100937728}}})");
+    CHECK(space == core::pool_space{420100937728, 343537419776});
+    CHECK(space->free() == 76563517952);
+    CHECK(decode_pool_space(R"({"metadata":{"space":{"total":5}}})") == core::pool_space{5, 0});
+    CHECK_FALSE(decode_pool_space(R"({"metadata":{"space":{"total":-5,"used":1}}})"));
+    CHECK(parse_size("500MiB") == 524288000);
+    CHECK(parse_size("10GB") == 10'000'000'000);
+    CHECK(parse_size("4096") == 4096);
+    CHECK(parse_size("3 bytes") == 3);
+    for (const auto* none : {"", "GiB", "-1", "1.5GiB", "10 GiB", "1gib", "16EiB", "99999999999999999999"}) {
+        CAPTURE(none);
+        CHECK_FALSE(parse_size(none));
+    }
+}
+
+TEST_CASE("what of the limits of a project is in use, and what one more instance would add", "[incus]") {
+    // GET /1.0/projects/P/state of Incus 6.0.4
+    const auto limits = decode_project_limits(R"({"metadata":{"resources":{
+        "containers":{"Limit":10,"Usage":4},"cpu":{"Limit":-1,"Usage":0},"memory":{"Limit":1073741824,"Usage":536870912},
+        "disk":{"Limit":100,"Usage":7},"disk.fast":{"Limit":50,"Usage":6},"x":{"limit":1}}}})");
+    CHECK(limits.at("limits.containers") == core::project_limit{10, 4, 0});
+    CHECK(limits.at("limits.cpu") == core::project_limit{-1, 0, 0});
+    CHECK(limits.at("limits.memory") == core::project_limit{1073741824, 536870912, 0});
+    CHECK(limits.at("limits.disk.pool.fast") == core::project_limit{50, 6, 0});
+    CHECK_FALSE(limits.contains("limits.x"));
+
+    const auto claims = [](const std::string& type) {
+        return decode_claims(R"({"metadata":{"type":")" + type + R"(","expanded_config":{"limits.memory":"512MiB",
+            "limits.cpu":"2","limits.processes":"100"},"expanded_devices":{"eth0":{"type":"nic"},
+            "root":{"type":"disk","path":"/","pool":"fast","size":"1GiB"}}}})");
+    };
+    auto c = claims("container");
+    CHECK(c["limits.instances"] == 1);
+    CHECK(c["limits.containers"] == 1);
+    CHECK_FALSE(c.contains("limits.virtual-machines"));
+    CHECK(c["limits.memory"] == 512LL << 20U);
+    CHECK(c["limits.cpu"] == 2);
+    CHECK(c["limits.processes"] == 100);
+    CHECK(c["limits.disk"] == 1LL << 30U);
+    CHECK(c["limits.disk.pool.fast"] == 1LL << 30U);
+    c = claims("virtual-machine");
+    CHECK(c["limits.virtual-machines"] == 1);
+    CHECK(c["limits.processes"] == 0);
+    CHECK(c["limits.disk"] == (1LL << 30U) + (500LL << 20U));
 }
