@@ -47,19 +47,6 @@ if command -v dpkg-query >/dev/null 2>&1 && [ -s /var/lib/dpkg/status ]; then
     printf '%s\n' "$list" | sed -n "s/^.[HUFWti].$tab//p"
     found=0
 fi
-if command -v rpm >/dev/null 2>&1; then
-    list=$(rpm -qa --nosignature --qf '%{NAME}%|ARCH?{.%{ARCH}}|\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' 2>&1) ||
-        list="error: $list"
-    case "
-$list" in
-    *"
-error:"*) [ "$found" = 0 ] || exit 1 ;; # a mere tool without a database of its own is no reason to fail
-    *"$tab"*)
-        printf '%s\n' "$list"
-        found=0
-        ;;
-    esac
-fi
 for db in /lib/apk/db/installed /usr/lib/apk/db/installed; do
     [ -s "$db" ] || continue
     sed -n -e 's/^P://' -e 't name' -e 's/^V://' -e 't version' -e d -e ': name' -e h -e d -e ': version' -e x -e G \
@@ -71,6 +58,19 @@ if command -v pacman >/dev/null 2>&1; then
     list=$(pacman -Q 2>/dev/null) || exit 1
     printf '%s\n' "$list" | sed "s/ /$tab/"
     found=0
+fi
+if command -v rpm >/dev/null 2>&1; then
+    list=$(rpm -qa --nosignature --qf '%{NAME}%|ARCH?{.%{ARCH}}|\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' 2>&1) ||
+        list="error: $list"
+    case "
+$list" in
+    *"
+error:"*) [ "$found" = 0 ] || exit 1 ;; # last: a mere tool (busybox has one) is no reason to fail
+    *"$tab"*)
+        printf '%s\n' "$list"
+        found=0
+        ;;
+    esac
 fi
 exit $found
 )sh";

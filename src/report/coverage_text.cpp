@@ -65,7 +65,7 @@ std::string uncovered_options(const core::instance_facts& facts, const core::pla
 std::string coverage_table(const std::vector<coverage_row>& rows, const style& look) {
     std::vector<std::vector<std::string>> cells;
     for (const auto& row : rows) {
-        cells.push_back({"   ", mark(row.how, look), safe(row.device, look), safe(row.path, look),
+        cells.push_back({"  ", mark(row.how, look), safe(row.device, look), safe(row.path, look),
                          safe(row.source, look), safe(row.what, look)});
     }
     return table(cells, look);

@@ -64,9 +64,9 @@ std::string evidence_lines(std::span<const evidence_file> evidence, const style&
     std::vector<std::vector<std::string>> files;
     for (const auto& file : evidence) {
         for (const auto& line : file.telling) {
-            telling.push_back({"   ", safe(file.name, look), safe(line, look)});
+            telling.push_back({"  ", safe(file.name, look), safe(line, look)});
         }
-        files.push_back({"   ", size_text(file.size), safe(file.path, look)});
+        files.push_back({"  ", size_text(file.size), safe(file.path, look)});
     }
     style whole = look;
     whole.width.reset(); // a path is there to be pasted, and of a message the end matters as well

@@ -8,7 +8,7 @@ import time
 
 import live
 
-QUICK = ("--no-checks", "--soak", "0", "--retry-for", "5s", "--stop-timeout", "0")
+QUICK = ("--no-checks", "--soak", "0", "--stop-timeout", "0")
 BREAK = "echo broken >/etc/state; echo 'dpkg: error processing package x' >&2; exit 7"
 APK = "C:Q1x\nP:musl\nV:1.2.4-r2\n\nC:Q1y\nP:gone\nV:1\n\n"
 

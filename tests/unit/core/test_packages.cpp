@@ -163,6 +163,11 @@ TEST_CASE("a package manager that is there as a tool only hides no other, and fa
         system.program("rpm", "error: cannot open Packages database in /var/lib/rpm\n", 1);
         CHECK(system.packages() == core::package_list{{"bash", "5.2"}});
     }
+    SECTION("the rpm of busybox on a system of apk") {
+        system.file("lib/apk/db/installed", "P:musl\nV:1.2.4-r2\n\n");
+        system.program("rpm", "Usage: rpm -i PACKAGE.rpm\n", 1);
+        CHECK(system.packages() == core::package_list{{"musl", "1.2.4-r2"}});
+    }
 }
 
 TEST_CASE("a list of packages that is not whole is none: the rest would look as if it had been removed", "[core]") {

@@ -213,11 +213,14 @@ TEST_CASE("a dry run says what would happen and what was found", "[report]") {
   instance    web1, container, running
   command     apt-get -y dist-upgrade
   pool        default (zfs)
-  disk        / (root): covered by the snapshot
-  disk        /srv (data): NOT covered, accepted with --uncovered
   phases      preflight, lock, baseline, snapshot, upgrade, verify, commit
   on failure  stop, restore, start, reverify, discard, unlock
   limits      upgrade 1h, checks pass within 1m, stay good for 10s, graceful stop 10s
+  snapshots   while the instance runs on
+  evidence    none is saved
+  disks
+    ✓  root  /     default/web1  with the instance
+    !  data  /srv  /tank         on the host: not covered, accepted with --uncovered
   checks
      listening  guest  required  within 30s
      services   guest  required  within 30s
