@@ -68,7 +68,10 @@ struct gathering {
 
 gathering gather(ports::checks& runner, const std::vector<core::check_spec>& collectors, core::milliseconds limit) {
     const auto begin = std::chrono::steady_clock::now();
-    gathering g{runner.gather(collectors, {.txn = "t", .instance = "web1"}, limit), {}};
+    ports::hook_context context;
+    context.txn = "t";
+    context.instance = "web1";
+    gathering g{runner.gather(collectors, context, limit), {}};
     g.took = std::chrono::duration_cast<core::milliseconds>(std::chrono::steady_clock::now() - begin);
     return g;
 }
