@@ -87,13 +87,20 @@ bool output_is_lost(const guest_script& script, const ports::guest_exit& end, st
     return !marked && end.exit_code < killed && (script.marks_end || (out.empty() && err.empty()));
 }
 
-/// Gathers what a check prints, up to the cap; asks for its end when it prints more.
+/// Gathers what a check prints, up to the cap; asks for its end when it prints more. Of a collector, which nothing is
+/// read from, the end counts: it may go on, and its last bytes are kept.
 class gathered {
 public:
-    gathered(std::string& out, std::string& err, std::stop_source& enough) : out_(out), err_(err), enough_(enough) {}
+    gathered(printed& text, kind what, std::stop_source& enough) : text_(text), what_(what), enough_(enough) {}
 
     void operator()(core::output::stream from, std::string_view piece) {
-        auto& into = from == core::output::stream::out ? out_ : err_;
+        const std::scoped_lock guard(text_.mutex);
+        auto& into = from == core::output::stream::out ? text_.out : text_.err;
+        if (what_ == kind::collector) {
+            into += piece;
+            into.erase(0, into.size() > 2 * output_cap ? into.size() - output_cap : 0);
+            return;
+        }
         into += piece.substr(0, output_cap - std::min(into.size(), output_cap));
         if (into.size() >= output_cap && !overflow_) {
             overflow_ = true;
@@ -104,20 +111,11 @@ public:
     bool overflow() const { return overflow_; }
 
 private:
-    std::string& out_;
-    std::string& err_;
+    printed& text_;
+    kind what_;
     std::stop_source& enough_;
     bool overflow_{false};
 };
-
-/// What a collector printed itself.
-std::string without_end_mark(std::string text) {
-    if (const auto at = text.rfind(end_mark); at != std::string::npos) {
-        text.erase(at);
-    }
-    text.erase(text.find_last_not_of('\n') + 1);
-    return text.empty() ? text : text + "\n";
-}
 
 /// Takes the end of a check into its reading.
 void conclude(core::reading& reading, const core::check_spec& spec, const core::expected<ports::guest_exit>& end,
@@ -212,7 +210,7 @@ core::expected<guest_script> runner::guest_form(const core::check_spec& spec) {
 core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& spec,
                                                        const std::vector<std::pair<std::string, std::string>>& env,
                                                        const ports::output_sink& sink, std::stop_token stop,
-                                                       printed& text, leftovers what) {
+                                                       printed& text, kind what) {
     BELAY_TRY(auto, script, guest_form(spec));
     ports::guest_command command;
     command.argv = script.argv;
@@ -220,9 +218,10 @@ core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& s
     command.input = script.input;
     for (int attempt = 1;; ++attempt) {
         auto end = host_.exec(command, spec.timeout, sink, stop);
-        if (end && end->how != ports::ended::exited && what == leftovers::swept) {
+        if (end && end->how != ports::ended::exited && what == kind::check) {
             sweep(env.back().second);
         }
+        const std::scoped_lock guard(text.mutex);
         if (!end || !output_is_lost(script, *end, text.out, text.err)) {
             return end;
         }
@@ -232,7 +231,8 @@ core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& s
         if (attempt == output_attempts) {
             return core::failure(core::reason::io_error, "its output was lost on the way out of the instance");
         }
-        text = {};
+        text.out.clear();
+        text.err.clear();
     }
 }
 
@@ -263,7 +263,7 @@ void runner::sweep(const std::string& run_id) {
 }
 
 core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
-                              printed& text, leftovers what) {
+                              printed& text, kind what) {
     core::reading reading{spec.name, spec.where, spec.required, core::health::fail, {}, {}, {}, 0};
     // Looked at each time: a recovery and an undo run what a journal names, long after it was chosen.
     if (auto trusted = spec.file.empty() ? core::expected<void>{} : check_trust(spec.file, ::geteuid()); !trusted) {
@@ -277,7 +277,7 @@ core::reading runner::run_one(const core::check_spec& spec, const ports::hook_co
     }
     std::stop_source enough; // stops when the caller does, or when the check prints too much
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
-    gathered output(text.out, text.err, enough);
+    gathered output(text, what, enough);
     const auto begin = std::chrono::steady_clock::now();
     const auto env = environment(context, run_id);
     const auto end = spec.where == core::place::host
@@ -307,29 +307,6 @@ std::vector<core::reading> runner::run(const std::vector<core::check_spec>& spec
         }
     }
     return readings;
-}
-
-std::vector<ports::evidence> runner::gather(const std::vector<core::check_spec>& collectors,
-                                            const ports::hook_context& context, core::milliseconds limit) {
-    std::vector<printed> texts(collectors.size());
-    {
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < collectors.size(); ++i) {
-            threads.emplace_back([&, i] {
-                auto spec = collectors[i];
-                spec.timeout = std::min(spec.timeout, limit);
-                (void)run_one(spec, context, {}, texts[i], leftovers::left);
-            });
-        }
-    }
-    std::vector<ports::evidence> found;
-    for (std::size_t i = 0; i < collectors.size(); ++i) {
-        auto text = without_end_mark(std::move(texts[i].out));
-        if (text.find_first_not_of(" \n") != std::string::npos) {
-            found.push_back({collectors[i].name, std::move(text)});
-        }
-    }
-    return found;
 }
 
 } // namespace belay::checks

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <thread>
 
 namespace belay::checks {
 
@@ -31,6 +32,17 @@ guest_script with_end_mark(const std::string& text);
 core::expected<guest_script> script_for_guest(const std::string& name, const std::string& text,
                                               const std::vector<std::string>& args);
 
+/// Checks are read and judged, and what they leave behind is swept away. Of collectors the end of the output is kept,
+/// and what they leave behind stays, since the instance is about to be stopped.
+enum class kind { check, collector };
+
+/// What a program has printed so far. Another thread may look at it meanwhile.
+struct printed {
+    std::mutex mutex;
+    std::string out;
+    std::string err;
+};
+
 class runner : public ports::checks {
 public:
     /// `saw`, if given, gets what each check printed (for `belay check -v`), on the thread that calls run().
@@ -41,26 +53,19 @@ public:
     std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
                                    std::stop_token stop) override;
 
+    /// In gather.cpp. A collector that does not even end when it is killed is not waited for: it has a thread of its
+    /// own, which the destructor joins.
     std::vector<ports::evidence> gather(const std::vector<core::check_spec>& collectors,
                                         const ports::hook_context& context, core::milliseconds limit) override;
 
 private:
-    /// What is done with a program in the instance that is ended before its time: its children are looked for, or left,
-    /// since the instance is about to be stopped.
-    enum class leftovers { swept, left };
-
-    struct printed {
-        std::string out;
-        std::string err;
-    };
-
     core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
-                          printed& text, leftovers what = leftovers::swept);
+                          printed& text, kind what = kind::check);
     core::expected<guest_script> guest_form(const core::check_spec& spec);
     core::expected<ports::guest_exit> run_in_guest(const core::check_spec& spec,
                                                    const std::vector<std::pair<std::string, std::string>>& env,
                                                    const ports::output_sink& sink, std::stop_token stop, printed& text,
-                                                   leftovers what);
+                                                   kind what);
     core::expected<ports::guest_exit> run_on_host(const core::check_spec& spec,
                                                   const std::vector<std::pair<std::string, std::string>>& env,
                                                   const ports::output_sink& sink, std::stop_token stop);
@@ -72,6 +77,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, std::string> texts_; ///< read once: every round of a transaction runs the same text
     std::uint64_t runs_{0};
+    std::vector<std::jthread> stragglers_; ///< the last member: they use the others
 };
 
 } // namespace belay::checks

@@ -44,6 +44,7 @@ struct setting {
     std::string project;
     incus_site incus;
     std::vector<core::check_spec> checks;
+    std::vector<core::check_spec> collectors;
     std::vector<std::pair<std::string, std::string>> env;
     std::filesystem::path state;
 };
@@ -66,6 +67,7 @@ core::plan plan_for(const run_options& options, const setting& s, const std::str
     plan.hooks = !options.quiesce.empty() || !options.resume.empty();
     plan.min_free = options.min_free;
     plan.saves_evidence = options.limit.evidence > core::milliseconds{0};
+    plan.collectors = s.collectors;
     plan.keeps_failed = options.keep_failed;
     plan.lists_packages = true;
     plan.drops_unchanged = options.drop_if_unchanged;
@@ -102,6 +104,10 @@ core::expected<setting> settle(const run_options& options) {
     setting s;
     BELAY_TRY(auto, project, project_name(options.project));
     BELAY_TRY(auto, specs, select_checks(options.checks, checks::library(check_folders(), geteuid())));
+    if (options.limit.evidence > core::milliseconds{0}) {
+        BELAY_TRY(auto, found, select_collectors(options.evidence, checks::library(evidence_folders(), geteuid())));
+        s.collectors = std::move(found);
+    }
     BELAY_TRY(auto, state, state_directory_of(options.common));
     s.project = std::move(project);
     s.checks = std::move(specs);

@@ -46,6 +46,33 @@ core::expected<specs> defaults(const check_options& options, const checks::libra
     return all;
 }
 
+/// Files of evidence that are no collector's.
+constexpr std::array<std::string_view, 3> taken_names{"checks", "packages", "package-list"};
+
+core::expected<core::check_spec> collector_of(const checks::entry& found) {
+    const auto refused = [&](const std::string& why) {
+        return core::failure(core::reason::usage,
+                             fmt::format("the collector of evidence '{0}' cannot be used; mend it, or switch it off by "
+                                         "an empty file evidence/{0} in /etc/belay",
+                                         core::printable(found.name)),
+                             why);
+    };
+    if (std::ranges::find(taken_names, found.name) != taken_names.end() || found.name.starts_with("command-")) {
+        return refused("belay itself saves a file of that name");
+    }
+    if (!found.check) {
+        return refused(core::describe(found.check.error()));
+    }
+    core::check_spec spec;
+    std::error_code ignored;
+    spec.name = found.name;
+    spec.file = std::filesystem::absolute(found.check->file, ignored).string();
+    spec.where = found.check->where;
+    spec.timeout = found.check->timeout;
+    spec.required = false;
+    return spec;
+}
+
 } // namespace
 
 core::expected<specs> select_checks(const check_options& options, const checks::library& library) {
@@ -61,6 +88,22 @@ core::expected<specs> select_checks(const check_options& options, const checks::
     for (const auto& text : options.wanted) {
         BELAY_TRY(auto, spec, library.resolve(text, false));
         put(all, std::move(spec));
+    }
+    return all;
+}
+
+core::expected<specs> select_collectors(const std::vector<std::string>& commands, const checks::library& library) {
+    specs all;
+    for (const auto& found : library.list()) {
+        BELAY_TRY(auto, spec, collector_of(found));
+        all.push_back(std::move(spec));
+    }
+    for (const auto& command : commands) {
+        core::check_spec spec;
+        spec.name = fmt::format("command-{}", 1 + &command - commands.data());
+        spec.args = {command};
+        spec.required = false;
+        all.push_back(std::move(spec));
     }
     return all;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which checks a run has: the default ones, less those that were taken out, and those that were added.
+// Which checks a run has: the default ones, less those that were taken out, and those that were added. And what it
+// saves before it goes back.
 #pragma once
 #include "checks/library.hpp"
 #include "cli/arguments.hpp"
@@ -15,5 +16,11 @@ inline constexpr std::array<const char*, 3> default_checks{"listening", "service
 /// for as --wanted only warns. Errors: usage (unknown check, not executable, not a default one, …).
 core::expected<std::vector<core::check_spec>> select_checks(const check_options& options,
                                                             const checks::library& library);
+
+/// What is saved before a rollback: every collector that is installed, by name, then the shell commands in the instance,
+/// named command-1, command-2 and so on. The names are those of the files. Errors: usage (a collector that cannot be
+/// run, or has the name of a file that belay itself saves).
+core::expected<std::vector<core::check_spec>> select_collectors(const std::vector<std::string>& commands,
+                                                                const checks::library& library);
 
 } // namespace belay::cli

@@ -2,6 +2,7 @@
 // belay show: one transaction whole.
 #include "cli/commands.hpp"
 #include "cli/past.hpp"
+#include "core/telling.hpp"
 #include "journal/upgrade_log.hpp"
 #include "report/text.hpp"
 
@@ -41,6 +42,29 @@ std::string tail_of(const std::filesystem::path& log) {
     return text.substr(end);
 }
 
+/// The end of a file that was saved, as much as any of belay's own collectors prints. Empty when it cannot be read.
+std::string end_of(const std::filesystem::path& file, std::uint64_t size) {
+    constexpr std::uint64_t most = 256 * 1024;
+    std::ifstream in(file, std::ios::binary);
+    in.seekg(static_cast<std::streamoff>(size > most ? size - most : 0));
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// The files of evidence that the report names and that are still there.
+std::vector<report::evidence_file> evidence_of(const std::filesystem::path& folder, const core::report& r) {
+    constexpr std::size_t lines_shown = 4;
+    std::vector<report::evidence_file> files;
+    for (const auto& name : r.evidence) {
+        const auto path = folder / name;
+        std::error_code problem;
+        const auto size = std::filesystem::file_size(path, problem);
+        if (!problem) {
+            files.push_back({name, path.string(), size, core::telling_lines(end_of(path, size), lines_shown)});
+        }
+    }
+    return files;
+}
+
 core::expected<std::string> chosen(const std::filesystem::path& state, const show_options& options) {
     if (options.what) {
         return journal::find_transaction(state, *options.what);
@@ -77,7 +101,8 @@ int show_command(const show_options& options) {
     const auto look = report::style_of(STDOUT_FILENO);
     const auto pieces = journal::log_files(journal::files_of(*state, *txn).log);
     const auto tail = pieces.empty() ? std::string{} : tail_of(pieces.back());
-    print(report::show(*past, tail, look));
+    const auto evidence = evidence_of(journal::files_of(*state, *txn).evidence, past->summary);
+    print(report::show(*past, tail, look, evidence));
     return 0;
 }
 

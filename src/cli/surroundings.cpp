@@ -25,6 +25,16 @@ std::optional<fs::path> home_config() {
     return std::nullopt;
 }
 
+std::vector<fs::path> hook_folders(const std::string& kind) {
+    std::vector<fs::path> folders;
+    if (const auto config = home_config()) {
+        folders.push_back(*config / "belay" / kind);
+    }
+    folders.push_back(fs::path("/etc/belay") / kind);
+    folders.push_back(share_folder() / kind);
+    return folders;
+}
+
 std::size_t indent_of(const std::string& line) {
     return line.find_first_not_of(' ');
 }
@@ -46,13 +56,11 @@ fs::path share_folder() {
 }
 
 std::vector<fs::path> check_folders() {
-    std::vector<fs::path> folders;
-    if (const auto config = home_config()) {
-        folders.push_back(*config / "belay" / "checks");
-    }
-    folders.emplace_back("/etc/belay/checks");
-    folders.push_back(share_folder() / "checks");
-    return folders;
+    return hook_folders("checks");
+}
+
+std::vector<fs::path> evidence_folders() {
+    return hook_folders("evidence");
 }
 
 core::expected<std::string> incus_program() {

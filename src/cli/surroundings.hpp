@@ -18,6 +18,9 @@ std::optional<std::string> variable(const char* name);
 /// The folders of checks in the order of their precedence: the user's, the host's, those that came with belay.
 std::vector<std::filesystem::path> check_folders();
 
+/// The same of collectors of evidence.
+std::vector<std::filesystem::path> evidence_folders();
+
 /// The folder that belay's own checks and schema are in: ../share/belay as seen from the running program, so that an
 /// installed tree can be moved.
 std::filesystem::path share_folder();

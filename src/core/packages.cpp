@@ -2,6 +2,7 @@
 #include "core/packages.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace belay::core {
 
@@ -29,32 +30,53 @@ std::string change(const package_upgrade& p) {
 
 } // namespace
 
-// dpkg: only what is at least unpacked ("ii", "iU", "iF", "hi", …): what was removed and left its configuration is not
-// installed. apk prints `name-version` and nothing to split them by; its database has both.
+// Every manager that has packages here counts, not every one that is there as a tool: rpm can be installed on Debian,
+// and dpkg on Fedora. A list that cannot be read whole is none (exit status 1), since what is missing in it would look
+// as if it had been removed; so no exit status may be lost in a pipe.
+// dpkg: only what is at least half-installed; what was removed and left its configuration is not there any more. The
+// status is three letters, the third is a blank or R (see dpkg-query(1), db:Status-Abbrev).
+// rpm: a damaged database gives errors, and perhaps exit status 0. No signatures: they cost more than all the rest.
+// apk prints `name-version` and nothing to split them by; its database has both.
 const std::string_view package_list_script = R"sh(
-if command -v dpkg-query >/dev/null 2>&1; then
-    dpkg-query -W -f '${db:Status-Abbrev}\t${binary:Package}\t${Version}\n' | sed -n 's/^.[iUFHWt]. *\t//p'
-elif command -v rpm >/dev/null 2>&1; then
-    rpm -qa --qf '%{NAME}.%{ARCH}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n'
-elif [ -r /lib/apk/db/installed ] || [ -r /usr/lib/apk/db/installed ]; then
-    db=/lib/apk/db/installed
-    [ -r "$db" ] || db=/usr/lib/apk/db/installed
-    name=
-    while IFS= read -r line; do
-        case "$line" in
-            P:*) name=${line#P:} ;;
-            V:*) printf '%s\t%s\n' "$name" "${line#V:}" ;;
-        esac
-    done <"$db"
-elif command -v pacman >/dev/null 2>&1; then
-    pacman -Q | while read -r name version; do printf '%s\t%s\n' "$name" "$version"; done
-else
-    exit 77
+LC_ALL=C
+export LC_ALL
+tab=$(printf '\t')
+found=77
+if command -v dpkg-query >/dev/null 2>&1 && [ -s /var/lib/dpkg/status ]; then
+    list=$(dpkg-query -W -f '${db:Status-Abbrev}\t${binary:Package}\t${Version}\n') || exit 1
+    printf '%s\n' "$list" | sed -n "s/^.[HUFWti].$tab//p"
+    found=0
 fi
+for db in /lib/apk/db/installed /usr/lib/apk/db/installed; do
+    [ -s "$db" ] || continue
+    sed -n -e 's/^P://' -e 't name' -e 's/^V://' -e 't version' -e d -e ': name' -e h -e d -e ': version' -e x -e G \
+        -e "s/\n/$tab/p" "$db" || exit 1
+    found=0
+    break
+done
+if command -v pacman >/dev/null 2>&1; then
+    list=$(pacman -Q 2>/dev/null) || exit 1
+    printf '%s\n' "$list" | sed "s/ /$tab/"
+    found=0
+fi
+if command -v rpm >/dev/null 2>&1; then
+    list=$(rpm -qa --nosignature --qf '%{NAME}%|ARCH?{.%{ARCH}}|\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' 2>&1) ||
+        list="error: $list"
+    case "
+$list" in
+    *"
+error:"*) [ "$found" = 0 ] || exit 1 ;; # last: a mere tool (busybox has one) is no reason to fail
+    *"$tab"*)
+        printf '%s\n' "$list"
+        found=0
+        ;;
+    esac
+fi
+exit $found
 )sh";
 
 package_list parse_packages(std::string_view text) {
-    package_list list;
+    std::map<std::string, std::set<std::string>> versions;
     while (!text.empty()) {
         const auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(text.size(), line.size() + 1));
@@ -62,8 +84,14 @@ package_list parse_packages(std::string_view text) {
         if (tab == std::string_view::npos || tab == 0 || tab + 1 == line.size()) {
             continue;
         }
-        auto& versions = list[std::string(line.substr(0, tab))];
-        versions += (versions.empty() ? "" : " ") + std::string(line.substr(tab + 1));
+        versions[std::string(line.substr(0, tab))].emplace(line.substr(tab + 1));
+    }
+    package_list list;
+    for (const auto& [name, several] : versions) {
+        auto& all = list[name];
+        for (const auto& version : several) {
+            all += (all.empty() ? "" : " ") + version;
+        }
     }
     return list;
 }

@@ -35,7 +35,7 @@ struct package_diff {
 };
 
 /// The versions that are installed of each package. Several of one name (kernels, architectures) are one entry, with
-/// their versions in order.
+/// their versions in order (of the alphabet: the managers have none).
 using package_list = std::map<std::string, std::string>;
 
 /// Reads what package_list_script printed: lines of `name<TAB>version`. Lines of another form are passed over.
@@ -50,8 +50,8 @@ std::string one_line(const package_diff& diff);
 /// The whole difference, a line each.
 std::string to_text(const package_diff& diff);
 
-/// A POSIX shell script that prints the packages of the instance it runs in, by dpkg, rpm, apk or pacman. Exit status 77
-/// when there is none of them.
+/// A POSIX shell script that prints the packages of the instance it runs in, by dpkg, rpm, apk and pacman. Exit status 77
+/// when none of them has packages, 1 when one cannot list them all.
 extern const std::string_view package_list_script;
 
 } // namespace belay::core

@@ -30,11 +30,20 @@ std::string head(tone how, std::string_view sentence, const style& look) {
     return fmt::format("{} {}\n", mark(how, look), sentence);
 }
 
+/// What the command changed; empty when that is not known.
+std::string packages_of(const core::report& r) {
+    return r.packages ? core::one_line(*r.packages) : std::string{};
+}
+
 /// The facts that a failure has in common: why, what it cost, where to read on.
 list reasons(const core::report& r, const style& look) {
-    return {{"why", safe(r.message, look)},
-            {"down for", r.downtime_seconds > 0 ? core::format_seconds(r.downtime_seconds) : std::string{}},
-            {"output", safe(r.log, look)}};
+    list all{{"why", safe(r.message, look)},
+             {"down for", r.downtime_seconds > 0 ? core::format_seconds(r.downtime_seconds) : std::string{}},
+             {"packages", safe(packages_of(r), look)},
+             {"output", safe(r.log, look)},
+             {"evidence", r.evidence.empty() ? std::string{} : "belay show " + r.transaction}};
+    std::ranges::move(broken_state(r), std::back_inserter(all));
+    return all;
 }
 
 /// "every required check passes", but never more than is true.
@@ -62,6 +71,7 @@ std::string committed(const core::report& r, const style& look) {
     if (r.snapshot.empty()) {
         return text;
     }
+    text += facts({{"packages", safe(packages_of(r), look)}}, look);
     return text + facts({{"snapshot", r.snapshot + " stays until you delete it"},
                          {"to undo", "belay rollback " + r.transaction},
                          {"to free", incus("snapshot delete", r, r.snapshot)}},
@@ -172,12 +182,23 @@ std::string stuck(const core::report& r, const style& look) {
 
 } // namespace
 
+std::vector<std::pair<std::string, std::string>> broken_state(const core::report& r) {
+    if (r.failed_copy.empty()) {
+        return {};
+    }
+    const core::incus_commands copy(r.failed_copy, r.project);
+    return {{"broken state", r.failed_copy + ", stopped"},
+            {"look into it", copy.line("start")},
+            {"throw away", copy.line("delete")}};
+}
+
 std::string closing_sentence(const core::report& r, const style& look) {
     switch (r.how) {
     case core::outcome::committed:
         return committed(r, look);
     case core::outcome::unchanged:
-        return head(tone::good, fmt::format("{} is unchanged: there was nothing to upgrade.", r.instance), look);
+        return head(tone::good,
+                    fmt::format("{} is unchanged: no package changed, and the snapshot is gone.", r.instance), look);
     case core::outcome::rolled_back:
         return r.undoes.empty() ? rolled_back(r, look) : taken_back(r, look);
     case core::outcome::rolled_back_unhealthy:

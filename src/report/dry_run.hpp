@@ -9,7 +9,7 @@
 namespace belay::report {
 
 /// The plan of a transaction: the phases in their order as core would choose them, when all goes well and when the
-/// command fails, the checks, the limits, and what preflight found about the instance.
+/// command fails, which disks go back and which do not, the checks, the limits, what is saved and what is kept.
 std::string dry_run_text(const core::plan& how, const core::instance_facts& facts, const style& look);
 
 } // namespace belay::report

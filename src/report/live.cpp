@@ -121,10 +121,18 @@ void live::tell(const remark& n, milliseconds) {
     case remark::kind::warning:
         pending_ += fmt::format("{} {}\n", mark(tone::warn, look_), text);
         return;
+    case remark::kind::detail:
+        pending_ += "    " + text + "\n";
+        return;
     case remark::kind::decision:
         pending_ += fmt::format("{} {}\n", paint(look_.utf8 ? "↶" : "<", tone::warn, look_), text);
         return;
     }
+}
+
+void live::tell(const not_covered& n, milliseconds) {
+    pending_ += coverage_table(n.rows, look_);
+    pending_ += "    " + safe("to accept that, add" + n.options, look_) + "\n";
 }
 
 void live::tell(const ended& n, milliseconds) {

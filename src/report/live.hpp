@@ -49,6 +49,7 @@ private:
     void tell(const phase_ended& n, milliseconds now);
     void tell(const phase_status& n, milliseconds now);
     void tell(const remark& n, milliseconds now);
+    void tell(const not_covered& n, milliseconds now);
     void tell(const ended& n, milliseconds now);
 
     std::vector<std::string> status(std::size_t columns, milliseconds now) const;

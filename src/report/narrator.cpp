@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/narrator.hpp"
 
+#include "core/coverage.hpp"
 #include "core/durations.hpp"
 #include "core/next.hpp"
 #include "core/text.hpp"
@@ -89,6 +90,9 @@ void narrator::add(const core::started& e, std::vector<notice>& told) {
 
 void narrator::add(const core::finished& e, std::vector<notice>& told) {
     seconds_ += e.seconds;
+    if (e.facts) {
+        core::settle(how_, *e.facts);
+    }
     if (e.how == core::result::again) {
         auto text = core::describe(e.why);
         const bool news = !text.empty() && text != said_;
@@ -109,8 +113,26 @@ void narrator::add(const core::finished& e, std::vector<notice>& told) {
         const bool told_by_checks = !core::acceptable(checks);
         told.push_back(phase_ended{e.what.what, label_of(e.what), seconds_, ok,
                                    told_by_checks ? std::string{} : message, std::move(checks), judged});
+        tell_results(e, told);
     }
     seconds_ = 0;
+}
+
+/// What came of a phase, beside its success.
+void narrator::tell_results(const core::finished& e, std::vector<notice>& told) const {
+    const auto detail = [&](std::string text) { told.push_back(remark{remark::kind::detail, std::move(text)}); };
+    if (e.packages) {
+        detail("packages: " + core::one_line(*e.packages));
+    }
+    if (!e.evidence.empty()) {
+        detail(fmt::format("saved: {}", fmt::join(e.evidence, ", ")));
+    }
+    if (!e.copy.empty()) {
+        detail(fmt::format("{} has the broken state, and is stopped", e.copy));
+    }
+    if (e.facts && e.why.code == core::reason::uncovered) {
+        told.push_back(not_covered{coverage_rows(*e.facts, how_), uncovered_options(*e.facts, how_)});
+    }
 }
 
 void narrator::add(const core::decided& e, std::vector<notice>& told) {
@@ -182,8 +204,26 @@ std::string narrator::label_of(const core::key& what) const {
     return several ? name + " " + what.target : name;
 }
 
+/// What happens around the snapshots.
+std::string narrator::detail_of_moment(act what) const {
+    const bool stops = how_.mode == core::snapshot_mode::stopped;
+    if (what == act::quiesce) {
+        return how_.quiesce;
+    }
+    if (what == act::resume) {
+        return how_.resume;
+    }
+    if (what == act::pause) {
+        return stops ? "stopping the instance for its snapshots" : "freezing the instance for its snapshots";
+    }
+    return what == act::unpause && stops ? "starting the instance again" : "";
+}
+
 /// Only phases that may last, and where it says something that the label does not.
 std::string narrator::detail_of(const core::started& e) const {
+    if (e.what.what == act::keep_failed) {
+        return "copying the broken state to " + core::failed_copy_name(how_.instance, txn_);
+    }
     if (e.what.what == act::upgrade) {
         return core::shell_line(how_.command.argv);
     }
@@ -196,7 +236,7 @@ std::string narrator::detail_of(const core::started& e) const {
     if (e.what.what == act::confirm) {
         return confirm_detail(e.until);
     }
-    return {};
+    return detail_of_moment(e.what.what);
 }
 
 void narrator::end_commit(std::vector<notice>& told) {

@@ -2,6 +2,7 @@
 // Turns events into what people are told, one notice at a time. The views differ only in how a notice looks.
 #pragma once
 #include "core/event.hpp"
+#include "report/coverage_text.hpp"
 
 #include <string>
 #include <utility>
@@ -42,9 +43,9 @@ struct phase_status {
     double seconds_left{0}; ///< more than 0 while it soaks or waits
 };
 
-/// Something beside the phases: the head line, a decision, a warning.
+/// Something beside the phases: the head line, a decision, a warning, what came of the phase before.
 struct remark {
-    enum class kind { head, warning, decision };
+    enum class kind { head, warning, decision, detail };
     kind how{kind::head};
     std::string text;
 };
@@ -53,7 +54,13 @@ struct ended {
     core::report summary;
 };
 
-using notice = std::variant<phase_began, phase_ended, phase_status, remark, ended>;
+/// Why a run is refused whose snapshot would not hold everything: the disks, and the options that accept it.
+struct not_covered {
+    std::vector<coverage_row> rows;
+    std::string options;
+};
+
+using notice = std::variant<phase_began, phase_ended, phase_status, remark, not_covered, ended>;
 
 class narrator {
 public:
@@ -85,7 +92,9 @@ private:
 
     std::string label_of(const core::key& what) const;
     std::string detail_of(const core::started& e) const;
+    std::string detail_of_moment(core::act what) const;
     void end_commit(std::vector<notice>& told);
+    void tell_results(const core::finished& e, std::vector<notice>& told) const;
 
     std::string txn_;
     std::string instance_;

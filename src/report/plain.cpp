@@ -71,6 +71,11 @@ void plain::tell(const remark& n) {
     }
 }
 
+void plain::tell(const not_covered& n) {
+    buffer_ += coverage_table(n.rows, look_);
+    say("to accept that, add" + n.options);
+}
+
 void plain::tell(const ended& n) {
     // The sentences speak of the instance by themselves; a mark would be noise in a log.
     const auto text = closing_sentence(n.summary, look_);

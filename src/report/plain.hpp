@@ -23,6 +23,7 @@ private:
     void tell(const phase_ended& n);
     void tell(const phase_status& n);
     void tell(const remark& n);
+    void tell(const not_covered& n);
     void tell(const ended& n);
     void say(std::string_view line);
     void flush();

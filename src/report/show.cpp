@@ -4,6 +4,7 @@
 #include "core/text.hpp"
 #include "report/lines.hpp"
 #include "report/pieces.hpp"
+#include "report/table.hpp"
 #include "report/text.hpp"
 
 #include <algorithm>
@@ -51,6 +52,44 @@ std::string warning_lines(const core::report& r, const style& look) {
     return text;
 }
 
+/// "812 B", "4.1 KiB"
+std::string size_text(std::uint64_t bytes) {
+    constexpr std::uint64_t kib = 1024;
+    return bytes < kib ? fmt::format("{} B", bytes) : fmt::format("{:.1f} KiB", static_cast<double>(bytes) / kib);
+}
+
+/// First what stands out in them, then where they are.
+std::string evidence_lines(std::span<const evidence_file> evidence, const style& look) {
+    std::vector<std::vector<std::string>> telling;
+    std::vector<std::vector<std::string>> files;
+    for (const auto& file : evidence) {
+        for (const auto& line : file.telling) {
+            telling.push_back({"  ", safe(file.name, look), safe(line, look)});
+        }
+        files.push_back({"  ", size_text(file.size), safe(file.path, look)});
+    }
+    style whole = look;
+    whole.width.reset(); // a path is there to be pasted, and of a message the end matters as well
+    return table(telling, whole) + (telling.empty() ? "" : "\n") + table(files, whole);
+}
+
+std::string package_lines(const core::report& r, const style& look) {
+    constexpr std::size_t most = 30;
+    if (!r.packages) {
+        return {};
+    }
+    std::string text;
+    std::size_t count = 0;
+    const auto all = core::to_text(*r.packages);
+    for (std::size_t from = 0; from < all.size(); ++count) {
+        const auto end = all.find('\n', from);
+        text +=
+            count < most ? "    " + safe(std::string_view(all).substr(from, end - from), look) + "\n" : std::string{};
+        from = end + 1;
+    }
+    return count <= most ? text : text + fmt::format("    and {} more: --format json has them all\n", count - most);
+}
+
 std::string about(const core::report& r, bool closed, const style& look) {
     const auto outcome = fmt::format("{} ({}), exit code {}", core::to_word(r.how), core::to_word(r.why), r.exit_code);
     return facts({{"transaction", r.transaction},
@@ -62,15 +101,16 @@ std::string about(const core::report& r, bool closed, const style& look) {
                   {"started", start_of(r)},
                   {"took", closed ? core::format_seconds(r.seconds) : std::string{}},
                   {"snapshot", r.snapshot},
-                  {"output", safe(r.log, look)},
-                  {"evidence", safe(fmt::format("{}", fmt::join(r.evidence, ", ")), look)}},
+                  {"output", safe(r.log, look)}},
                  look);
 }
 
-std::string body(const core::report& r, bool closed, std::string_view log_tail, const style& look) {
-    return section("Last lines of the output", tail_lines(log_tail, look)) + section("Phases", phase_lines(r, look)) +
-           section("Checks", report_checks(r, look)) + section("Warnings", warning_lines(r, look)) +
-           section("Transaction", about(r, closed, look));
+std::string body(const core::report& r, bool closed, std::string_view log_tail, std::span<const evidence_file> evidence,
+                 const style& look) {
+    return section("Last lines of the output", tail_lines(log_tail, look)) +
+           section("Evidence", evidence_lines(evidence, look)) + section("Phases", phase_lines(r, look)) +
+           section("Checks", report_checks(r, look)) + section("Packages", package_lines(r, look)) +
+           section("Warnings", warning_lines(r, look)) + section("Transaction", about(r, closed, look));
 }
 
 std::string_view last_phase(const core::report& r) {
@@ -124,8 +164,9 @@ std::string head_of(const history_entry& past, const style& look) {
 
 } // namespace
 
-std::string show(const history_entry& past, std::string_view log_tail, const style& look) {
-    return head_of(past, look) + body(past.summary, past.how == ending::closed, log_tail, look);
+std::string show(const history_entry& past, std::string_view log_tail, const style& look,
+                 std::span<const evidence_file> evidence) {
+    return head_of(past, look) + body(past.summary, past.how == ending::closed, log_tail, evidence, look);
 }
 
 } // namespace belay::report

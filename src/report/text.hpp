@@ -5,15 +5,22 @@
 #include "core/event.hpp"
 #include "report/style.hpp"
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace belay::report {
 
 /// The end of a run: in which state the instance is, why, what became of the snapshot, and the commands that undo the
 /// upgrade, give the space back or end a stuck transaction, each one ready to paste.
 std::string closing_sentence(const core::report& r, const style& look);
+
+/// The instance that holds the broken state, with the commands to look into it and to throw it away; empty when none is
+/// kept. Names and what is said about them, as for facts().
+std::vector<std::pair<std::string, std::string>> broken_state(const core::report& r);
 
 /// Whether a transaction has an outcome. `running`: a process works on it; `waiting`: for a confirmation, whether a
 /// process does or not; `interrupted`: none does.
@@ -32,8 +39,18 @@ struct history_entry {
 /// started, seconds, command. The command is cut when the style has a width.
 std::string history_table(std::span<const history_entry> entries, const style& look);
 
-/// One transaction whole: its outcome and why, the last lines of the command's output (raw; as many as are given), then
-/// phases, checks, warnings and files. One that has no outcome: what it did so far and what ends it.
-std::string show(const history_entry& past, std::string_view log_tail, const style& look);
+/// A file that was saved before a rollback.
+struct evidence_file {
+    std::string name;
+    std::string path;
+    std::uint64_t size{};
+    std::vector<std::string> telling; ///< see core::telling_lines
+};
+
+/// One transaction whole: its outcome and why, the last lines of the command's output (raw; as many as are given), the
+/// evidence, then phases, checks, packages, warnings and files. One that has no outcome: what it did so far and what
+/// ends it.
+std::string show(const history_entry& past, std::string_view log_tail, const style& look,
+                 std::span<const evidence_file> evidence = {});
 
 } // namespace belay::report

@@ -16,15 +16,55 @@ namespace {
 
 constexpr core::milliseconds list_limit{10'000};
 constexpr std::size_t longest_list = 8U << 20U;
-constexpr std::string_view end_of_list = "belay: end of list";
+constexpr std::string_view head_of_list = "belay: packages";
+constexpr std::string_view end_of_list = "belay: end of packages";
 const std::string before_file = "packages-before";
+const std::string list_name = "package-list";
+
+/// Lists the packages between two marks. Incus now and then loses the output of a program that ends within
+/// milliseconds, a program may be ended half-way, and of much output only the end may be there: what is missing would
+/// read as packages that are gone.
+std::string list_script() {
+    return fmt::format("echo '{}'\n({}) && echo '{}'", head_of_list, core::package_list_script, end_of_list);
+}
+
+/// Nothing unless it is all there.
+std::optional<core::package_list> whole_list(std::string_view text) {
+    const bool whole = text.starts_with(head_of_list) && text.find(end_of_list) != std::string_view::npos;
+    return whole ? std::optional(core::parse_packages(text)) : std::nullopt;
+}
+
+core::check_spec package_lister() {
+    core::check_spec spec;
+    spec.name = list_name;
+    spec.args = {list_script()};
+    return spec;
+}
+
+/// Takes the list of packages out of what was gathered.
+std::optional<core::package_list> take_list(std::vector<ports::evidence>& gathered) {
+    const auto found = std::ranges::find(gathered, list_name, &ports::evidence::name);
+    if (found == gathered.end()) {
+        return std::nullopt;
+    }
+    auto list = whole_list(found->text);
+    gathered.erase(found);
+    return list;
+}
+
+/// The command line of a shell command of the user's, since its name does not say what it is.
+std::string asked_for(const std::vector<core::check_spec>& collectors, const std::string& name) {
+    const auto found = std::ranges::find(collectors, name, &core::check_spec::name);
+    const bool command = found != collectors.end() && found->file.empty() && !found->args.empty();
+    return command ? "$ " + core::printable(found->args.front()) + "\n" : std::string{};
+}
 
 /// What the checks said last, for a person to read.
 std::string checks_text(const std::vector<core::judged>& checks) {
     std::string text;
     for (const auto& check : checks) {
-        text += fmt::format("{}: {} -> {}{}{}\n", check.name, core::to_word(check.baseline),
-                            core::to_word(check.final), check.summary.empty() ? "" : ": ", check.summary);
+        text += fmt::format("{}: {} -> {}{}{}\n", check.name, core::to_word(check.baseline), core::to_word(check.final),
+                            check.summary.empty() ? "" : ": ", check.summary);
         for (const auto& finding : check.new_bad) {
             text += "    new: " + finding + "\n";
         }
@@ -37,11 +77,8 @@ std::string checks_text(const std::vector<core::judged>& checks) {
 
 } // namespace
 
-/// Nothing when the instance has no package manager, or does not say all of it. Incus now and then loses the output of
-/// a program that ends within milliseconds: so the list has an end, and without it is asked for again.
+/// Nothing when the instance has no package manager, or does not say all of it.
 std::optional<core::package_list> transaction::list_packages(std::stop_token stop) {
-    const auto script =
-        fmt::format("({})\ncode=$?\necho '{}'\nexit $code", core::package_list_script, end_of_list);
     for (int i = 0; i < 3; ++i) {
         std::string text;
         const auto sink = [&](core::output::stream from, std::string_view piece) {
@@ -49,12 +86,12 @@ std::optional<core::package_list> transaction::list_packages(std::stop_token sto
                 text += piece;
             }
         };
-        const auto end = world_.host.exec({.argv = {"sh", "-c", script}}, list_limit, sink, stop);
+        const auto end = world_.host.exec({.argv = {"sh", "-c", list_script()}}, list_limit, sink, stop);
         if (!end || end->how != ports::ended::exited || end->exit_code != 0) {
             return std::nullopt;
         }
-        if (text.find(end_of_list) != std::string::npos) {
-            return core::parse_packages(text);
+        if (auto list = whole_list(text)) {
+            return list;
         }
     }
     return std::nullopt;
@@ -97,20 +134,28 @@ std::vector<std::string> transaction::save_evidence(std::vector<ports::evidence>
     return saved;
 }
 
+/// All that asks the instance happens in gather(), which keeps the limit whatever the instance does.
 core::finished transaction::evidence() {
-    const auto end = world_.clock.monotonic() + plan().limit.evidence;
-    core::finished f;
-    std::vector<ports::evidence> pieces;
-    pieces.push_back({"checks", checks_text(chronicle_.summary(core::outcome::rolled_back).checks)});
-    if (!state().packages) {
-        f.packages = packages_changed({});
+    const auto before = state().packages || !plan().lists_packages
+                            ? core::expected<std::string>(core::failure(core::reason::ok, "not asked for"))
+                            : world_.journal.load(before_file);
+    auto collectors = plan().collectors;
+    if (before) {
+        collectors.push_back(package_lister());
     }
-    if (const auto& packages = state().packages ? state().packages : f.packages) {
+    auto gathered = world_.checks.gather(collectors, context(core::act::evidence, 1), plan().limit.evidence);
+    core::finished f;
+    if (const auto now = take_list(gathered); now && before) {
+        f.packages = core::compare(core::parse_packages(*before), *now);
+    }
+    std::vector<ports::evidence> pieces{{"checks", checks_text(chronicle_.summary(core::outcome::rolled_back).checks)}};
+    if (const auto& packages = f.packages ? f.packages : state().packages) {
         pieces.push_back({"packages", core::to_text(*packages)});
     }
-    const auto left = std::max(end - world_.clock.monotonic(), core::milliseconds{1});
-    auto gathered = world_.checks.gather(plan().collectors, context(core::act::evidence, 1), left);
-    std::ranges::move(gathered, std::back_inserter(pieces));
+    for (auto& piece : gathered) {
+        piece.text.insert(0, asked_for(plan().collectors, piece.name));
+        pieces.push_back(std::move(piece));
+    }
     f.evidence = save_evidence(std::move(pieces));
     return f;
 }

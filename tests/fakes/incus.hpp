@@ -282,7 +282,7 @@ private:
         }
         if (asks("dpkg-query")) {
             return guarded<ports::guest_exit>("packages", core::reason::io_error, [&] {
-                sink(core::output::stream::out, packages + "belay: end of list\n");
+                sink(core::output::stream::out, "belay: packages\n" + packages + "belay: end of packages\n");
                 return core::expected<ports::guest_exit>({ports::ended::exited, 0});
             });
         }

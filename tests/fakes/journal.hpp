@@ -44,7 +44,12 @@ public:
 
     std::map<std::string, std::string> saved; ///< beside the journal
 
+    std::function<bool(const std::string& file)> save_fails = [](const std::string&) { return false; };
+
     core::expected<void> save(const std::string& file, std::string_view text) override {
+        if (save_fails(file)) {
+            return core::failure(core::reason::io_error, "could not save " + file + ": No space left on device");
+        }
         saved[file] = text;
         return {};
     }

@@ -46,14 +46,29 @@ public:
     }
 
     std::vector<ports::evidence> found; ///< what the collectors say
+    std::string packages_now;           ///< what the package manager says then; empty: nothing
     int gatherings{0};
+    std::vector<std::string> asked; ///< the names of the collectors of the last gathering
 
-    std::vector<ports::evidence> gather(const std::vector<core::check_spec>&, const ports::hook_context&,
-                                        milliseconds) override {
+    std::vector<ports::evidence> gather(const std::vector<core::check_spec>& collectors, const ports::hook_context&,
+                                        milliseconds limit) override {
         points_.reach("gather", moment::before);
         ++gatherings;
-        return found;
+        asked.clear();
+        auto all = found;
+        for (const auto& one : collectors) {
+            asked.push_back(one.name);
+            if (one.name == "package-list" && !packages_now.empty()) {
+                all.push_back({one.name, packages_now});
+            }
+        }
+        if (hangs) {
+            clock_.now += limit;
+        }
+        return all;
     }
+
+    bool hangs{false}; ///< the collectors do
 
 private:
     fake_clock& clock_;

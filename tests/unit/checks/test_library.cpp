@@ -3,11 +3,10 @@
 #include "checks/output.hpp"
 #include "checks/runner.hpp"
 #include "process/child.hpp"
+#include "unit/checks/guests.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -16,102 +15,21 @@ using namespace belay;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 namespace fs = std::filesystem;
+using test::scratch;
 
 namespace {
-
-/// A folder that is gone at the end of the test.
-class scratch {
-public:
-    scratch() {
-        auto pattern = (fs::temp_directory_path() / "belay-checks-XXXXXX").string();
-        path = mkdtemp(pattern.data());
-    }
-
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-
-    ~scratch() { fs::remove_all(path); }
-
-    fs::path put(const std::string& name, const std::string& text, mode_t mode = 0755) const {
-        const auto file = path / name;
-        fs::create_directories(file.parent_path());
-        std::ofstream(file) << text;
-        chmod(file.c_str(), mode);
-        return file;
-    }
-
-    fs::path path;
-};
 
 constexpr unsigned some_user = 1000;
 const std::string script = "#!/bin/sh\n# belay: where=host timeout=5s summary=It answers\nexit 0\n";
 
 /// An instance in which every program runs on this machine instead, without a daemon.
-class local_guest : public ports::host {
+class local_guest : public test::idle_guest {
 public:
     std::vector<std::vector<std::string>> seen;
     ports::guest_exit end;
     std::string out;
     std::string err;
     int out_after_losses{0};
-
-    core::expected<ports::examined> examine(core::milliseconds) override { return ports::examined{}; }
-
-    core::expected<void> check_restorable(const core::instance_facts&, const core::plan&,
-                                          core::milliseconds) override {
-        return {};
-    }
-
-    core::expected<void> schedule_off(const std::string&, core::milliseconds) override { return {}; }
-
-    core::expected<void> schedule_on(const std::string&, const std::optional<std::string>&,
-                                     core::milliseconds) override {
-        return {};
-    }
-
-    core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string&, core::milliseconds) override {
-        return {};
-    }
-
-    core::expected<void> set_expiry(const std::string&, const std::string&, std::optional<core::wall_time>,
-                                    core::milliseconds) override {
-        return {};
-    }
-
-    core::expected<void> copy_to(const std::string&, core::milliseconds) override { return {}; }
-
-    core::expected<std::string> daemon(core::milliseconds) override { return "1"; }
-
-    core::expected<void> settle(core::milliseconds) override { return {}; }
-
-    core::expected<ports::snapshot_facts> examine_snapshot(const std::string&, core::milliseconds) override {
-        return ports::snapshot_facts{};
-    }
-
-    core::expected<bool> has_snapshot(const std::string&, const std::string&, core::milliseconds) override {
-        return true;
-    }
-
-    core::expected<ports::swapped> change_keys(const ports::config_keys&, const std::string&,
-                                               core::milliseconds) override {
-        return ports::swapped::done;
-    }
-
-    core::expected<void> pause(core::milliseconds) override { return {}; }
-
-    core::expected<void> unpause(core::milliseconds) override { return {}; }
-
-    core::expected<void> snapshot(const std::string&, const std::string&, core::milliseconds) override { return {}; }
-
-    core::expected<void> discard(const std::string&, const std::string&, core::milliseconds) override { return {}; }
-
-    core::expected<void> stop(core::milliseconds, core::milliseconds) override { return {}; }
-
-    core::expected<void> restore(const std::string&, const std::string&, core::milliseconds) override { return {}; }
-
-    core::expected<void> start(core::milliseconds) override { return {}; }
-
-    core::expected<void> prove_running(core::milliseconds) override { return {}; }
 
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds,
                                            const ports::output_sink& sink, std::stop_token stop) override {

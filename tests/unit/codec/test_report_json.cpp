@@ -114,6 +114,9 @@ TEST_CASE("the schema describes every key and every word", "[codec]") {
     check_described(object, all["report"]);
     check_described(object["phases"][0], all["phase"]);
     check_described(object["checks"][0], all["check"]);
+    check_described(object["packages"], all["packages"]);
+    check_described(object["packages"]["upgraded"][0], all["package_upgrade"]);
+    check_described(object["packages"]["added"][0], all["package_version"]);
     check_words(all["outcome"], core::detail::outcome_words);
     check_words(all["reason"], core::detail::reason_words);
     check_words(all["health"], core::detail::health_words);

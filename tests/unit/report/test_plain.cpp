@@ -127,3 +127,77 @@ web1 is in an unknown state: the rollback could not be finished.
     incus start web1
 )");
 }
+
+TEST_CASE("what comes of the phases around a rollback, in plain lines", "[report]") {
+    const test::captured file;
+    report::plain view(file.fd(), {});
+    fakes::event_stream events([&](const auto& r) { view.on(r); });
+    events.plan.hooks = true;
+    events.plan.quiesce = "flush";
+    events.plan.resume = "go on";
+    events.open();
+    events.phase(core::act::preflight, 0.1, [](auto& e) {
+        e.facts.emplace();
+        e.facts->disks = {{"root", "/", "fast", true, false},
+                          {"data", "/data", "fast/data", false, false, "fast", "data", "btrfs"}};
+    });
+    events.phase(core::act::quiesce, 0.1);
+    events.phase(core::act::pause, 0.1);
+    for (const auto* target : {"root", "fast/data"}) {
+        events.add(core::started{{core::act::snapshot, target}});
+        events.add(core::finished{.what = {core::act::snapshot, target}, .seconds = 0.1}, 0.1);
+    }
+    events.phase(core::act::unpause, 0.1);
+    events.phase(core::act::resume, 0.1);
+    events.phase(core::act::upgrade, 1, [](auto& e) {
+        e.how = core::result::failed;
+        e.why = {core::reason::command_failed, "the command exited with 100", "", false};
+        e.packages = core::package_diff{{{"nginx", "1.22", "1.24"}}, {}, {{"old", "1"}}};
+    });
+    events.decide(core::verdict::undo);
+    events.phase(core::act::evidence, 0.3, [](auto& e) { e.evidence = {"checks", "journal"}; });
+    events.phase(core::act::stop, 1);
+    events.phase(core::act::keep_failed, 1, [](auto& e) { e.copy = "web1-failed-x"; });
+    CHECK(file.text() == R"(belay: web1  20260501t120000z-ab12
+web1: preflight ok (0.10s)
+web1: quiesce begins: flush
+web1: quiesce ok (0.10s)
+web1: pause begins: freezing the instance for its snapshots
+web1: pause ok (0.10s)
+web1: snapshot root ok (0.10s)
+web1: snapshot fast/data ok (0.10s)
+web1: unpause ok (0.10s)
+web1: resume begins: go on
+web1: resume ok (0.10s)
+web1: upgrade begins: apt-get -y dist-upgrade
+web1: upgrade FAILED (1.00s): the command exited with 100
+web1: packages: 1 upgraded (nginx 1.22 → 1.24), 1 removed (old)
+web1: going back to the snapshot
+web1: evidence begins
+web1: evidence ok (0.30s)
+web1: saved: checks, journal
+web1: stop ok (1.00s)
+web1: keep-failed begins: copying the broken state to web1-failed-20260501t120000z-ab12
+web1: keep-failed ok (1.00s)
+web1: web1-failed-x has the broken state, and is stopped
+)");
+}
+
+TEST_CASE("a run that is refused for its disks shows all of them, and the options that accept it", "[report]") {
+    const test::captured file;
+    report::plain view(file.fd(), {});
+    fakes::event_stream events([&](const auto& r) { view.on(r); });
+    events.open();
+    events.phase(core::act::preflight, 0.1, [](auto& e) {
+        e.how = core::result::failed;
+        e.why = {core::reason::uncovered, "the snapshot does not cover /srv", "", false};
+        e.facts.emplace();
+        e.facts->disks = {{"root", "/", "fast", true, false}, {"srv", "/srv", "/srv\x1b[2J", false, false}};
+    });
+    CHECK(file.text() == R"(belay: web1  20260501t120000z-ab12
+web1: preflight FAILED (0.10s): the snapshot does not cover /srv
+    ✓  root  /     fast      with the instance
+    ✗  srv   /srv  /srv [2J  on the host: NOT covered
+web1: to accept that, add --uncovered /srv
+)");
+}

@@ -213,14 +213,102 @@ TEST_CASE("a dry run says what would happen and what was found", "[report]") {
   instance    web1, container, running
   command     apt-get -y dist-upgrade
   pool        default (zfs)
-  disk        / (root): covered by the snapshot
-  disk        /srv (data): NOT covered, accepted with --uncovered
   phases      preflight, lock, baseline, snapshot, upgrade, verify, commit
   on failure  stop, restore, start, reverify, discard, unlock
   limits      upgrade 1h, checks pass within 1m, stay good for 10s, graceful stop 10s
+  snapshots   while the instance runs on
+  evidence    none is saved
+  disks
+    ✓  root  /     default/web1  with the instance
+    !  data  /srv  /tank         on the host: not covered, accepted with --uncovered
   checks
      listening  guest  required  within 30s
      services   guest  required  within 30s
      packages   guest  required  within 30s
 )");
+}
+
+TEST_CASE("show lists what stands out in the evidence, then its files, before the phases", "[report]") {
+    auto r = story(&fakes::event_stream::bad_command);
+    r.evidence = {"checks", "journal"};
+    r.packages = core::package_diff{{{"nginx", "1.22", "1.24"}}, {{"new\x1b[2J", "1"}}, {}};
+    r.failed_copy = "web1-failed-20260501t120000z-ab12";
+    const std::vector<report::evidence_file> files{{"checks", "/s/evidence/checks", 812, {}},
+                                                   {"journal", "/s/evidence/journal", 4'200, {"nginx: \x1b[31mfatal"}}};
+    const auto text = report::show({r, report::ending::closed}, "last\n", plain, files);
+    CHECK(text.find("\x1b") == std::string::npos);
+    CHECK(text.find("  evidence      belay show 20260501t120000z-ab12\n") != std::string::npos);
+    CHECK(text.find("  broken state  web1-failed-20260501t120000z-ab12, stopped\n"
+                    "  look into it  incus start web1-failed-20260501t120000z-ab12\n"
+                    "  throw away    incus delete web1-failed-20260501t120000z-ab12\n") != std::string::npos);
+    CHECK(text.find("Last lines of the output\n    last\n\n"
+                    "Evidence\n"
+                    "    journal  nginx:  [31mfatal\n"
+                    "\n"
+                    "    812 B    /s/evidence/checks\n"
+                    "    4.1 KiB  /s/evidence/journal\n"
+                    "\nPhases\n") != std::string::npos);
+    CHECK(text.find("\nPackages\n    upgraded nginx 1.22 → 1.24\n    added new [2J 1\n") != std::string::npos);
+}
+
+TEST_CASE("of many packages show has the first thirty, and says how many there are", "[report]") {
+    auto r = story(&fakes::event_stream::good);
+    r.packages.emplace();
+    for (int i = 0; i < 42; ++i) {
+        r.packages->added.push_back({"p" + std::to_string(i), "1"});
+    }
+    const auto text = report::show({r, report::ending::closed}, {}, plain);
+    CHECK(text.find("added p29 1\n    and 12 more: --format json has them all\n") != std::string::npos);
+    CHECK(text.find("  packages  42 added (p0, p1, p2, …)\n") != std::string::npos);
+}
+
+TEST_CASE("an upgrade that changed nothing has its sentence", "[report]") {
+    auto r = story(&fakes::event_stream::good);
+    r.how = core::outcome::unchanged;
+    r.snapshot.clear();
+    CHECK(report::closing_sentence(r, plain) == "✓ web1 is unchanged: no package changed, and the snapshot is gone.\n");
+}
+
+TEST_CASE("a dry run says of each disk whether a rollback takes it back, and what would accept the rest", "[report]") {
+    core::plan how;
+    how.instance = "web1";
+    how.command.argv = {"true"};
+    how.uncovered = {"/accepted"};
+    how.volumes = {{"fast/data", "fast/shared"}};
+    how.saves_evidence = how.retains = true;
+    how.keep_for = std::chrono::hours(24 * 7);
+    how.keep = 2;
+    core::check_spec command;
+    command.name = "command-1";
+    command.args = {"cat /var/log/app"};
+    how.collectors = {{"journal", "/hooks/journal", {}}, command};
+    core::instance_facts facts;
+    facts.type = "container";
+    facts.running = true;
+    facts.pool = "fast";
+    facts.driver = "btrfs";
+    facts.disks = {{"root", "/", "fast", true, false},
+                   {"data", "/data", "fast/data", false, false, "fast", "data", "btrfs"},
+                   {"left", "/left", "fast/left", false, false, "fast", "left", "btrfs"},
+                   {"shared", "/shared", "fast/shared", false, false, "fast", "shared", "btrfs", {"c2", "c3"}},
+                   {"ro", "/ro", "/srv/ro", false, true},
+                   {"host", "/accepted", "/srv/a", false, false},
+                   {"blk", "", "/dev/sdb", false, false}};
+    const auto text = report::dry_run_text(how, facts, plain);
+    CHECK(text.find(
+              "  disks\n"
+              "    ✓  root    /          fast         with the instance\n"
+              "    ✓  data    /data      fast/data    snapshotted and restored with it\n"
+              "    ✗  left    /left      fast/left    left out by --volumes: NOT covered\n"
+              "    ✗  shared  /shared    fast/shared  shared with c2, c3: NOT covered\n"
+              "    ✓  ro      /ro        /srv/ro      read-only\n"
+              "    !  host    /accepted  /srv/a       on the host: not covered, accepted with --uncovered\n"
+              "    ✗  blk     (block)    /dev/sdb     on the host: NOT covered\n"
+              "    belay would refuse; to accept that, add --uncovered /left --uncovered /shared --uncovered blk\n") !=
+          std::string::npos);
+    CHECK(text.find("snapshot root, snapshot fast/data") == std::string::npos); // root has no name of its own
+    CHECK(text.find("pause, snapshot, snapshot fast/data, unpause") != std::string::npos);
+    CHECK(text.find("while the instance is frozen") != std::string::npos);
+    CHECK(text.find("snapshot kept 7d, at most 2\n") != std::string::npos);
+    CHECK(text.find("checks, packages, journal, command-1 ('cat /var/log/app'), within 5s\n") != std::string::npos);
 }

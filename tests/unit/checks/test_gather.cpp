@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collectors of evidence: within their limit whatever they do, and everything that they have printed by then.
+#include "checks/runner.hpp"
+#include "process/child.hpp"
+#include "unit/checks/guests.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <condition_variable>
+
+using namespace belay;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An instance whose programs run on this machine, by the real means, as children of belay.
+class shell_guest : public test::idle_guest {
+public:
+    core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
+                                           const ports::output_sink& sink, std::stop_token stop) override {
+        const auto end = process::run({.argv = command.argv}, limit, sink, stop, 200ms);
+        if (!end) {
+            return std::unexpected(end.error());
+        }
+        return ports::guest_exit{end->how == process::ended::exited ? ports::ended::exited : ports::ended::timed_out,
+                                 end->code};
+    }
+};
+
+/// An instance in which nothing ever ends by itself, nor when its time is up: the client hangs in the kernel. It ends
+/// with the test.
+class hung_guest : public test::idle_guest {
+public:
+    core::expected<ports::guest_exit> exec(const ports::guest_command&, core::milliseconds,
+                                           const ports::output_sink& sink, std::stop_token) override {
+        sink(core::output::stream::out, "so far\n");
+        std::unique_lock lock(mutex_);
+        ++inside_;
+        changed_.notify_all();
+        changed_.wait(lock, [&] { return over_; });
+        sink(core::output::stream::out, "too late\n");
+        return ports::guest_exit{};
+    }
+
+    void let_go() {
+        const std::scoped_lock lock(mutex_);
+        over_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int inside_{0};
+    bool over_{false};
+};
+
+core::check_spec command(const std::string& name, const std::string& text) {
+    core::check_spec spec;
+    spec.name = name;
+    spec.args = {text};
+    return spec;
+}
+
+struct gathering {
+    std::vector<ports::evidence> found;
+    core::milliseconds took{};
+};
+
+gathering gather(ports::checks& runner, const std::vector<core::check_spec>& collectors, core::milliseconds limit) {
+    const auto begin = std::chrono::steady_clock::now();
+    ports::hook_context context;
+    context.txn = "t";
+    context.instance = "web1";
+    gathering g{runner.gather(collectors, context, limit), {}};
+    g.took = std::chrono::duration_cast<core::milliseconds>(std::chrono::steady_clock::now() - begin);
+    return g;
+}
+
+std::string text_of(const gathering& g, const std::string& name) {
+    for (const auto& one : g.found) {
+        if (one.name == name) {
+            return one.text;
+        }
+    }
+    return "(nothing)";
+}
+
+} // namespace
+
+TEST_CASE("collectors run side by side; those that say nothing or do not apply are left out") {
+    shell_guest guest;
+    checks::runner runner(guest);
+    const auto g = gather(runner,
+                          {command("one", "echo 1"), command("silent", ":"), command("skips", "echo not here; exit 77"),
+                           command("fails", "echo 2; echo oh >&2; exit 3")},
+                          30s);
+    CHECK(g.found.size() == 2);
+    CHECK(text_of(g, "one") == "1\n");
+    CHECK(text_of(g, "fails") == "2\noh\n");
+}
+
+TEST_CASE("what an installed collector says on standard error is not evidence") {
+    const test::scratch dir;
+    shell_guest guest;
+    checks::runner runner(guest);
+    core::check_spec spec;
+    spec.name = "journal";
+    spec.file = dir.put("journal", "echo yes; echo 'Error: Instance is not running' >&2\n").string();
+    CHECK(text_of(gather(runner, {spec}, 30s), "journal") == "yes\n");
+}
+
+TEST_CASE("a collector that sleeps for ever costs the limit, and what it printed counts") {
+    shell_guest guest;
+    checks::runner runner(guest);
+    const auto g = gather(runner, {command("sleeps", "echo begun; sleep 1000"), command("quick", "echo done")}, 1s);
+    CHECK(g.took >= 900ms);
+    CHECK(g.took < 3s);
+    CHECK(text_of(g, "sleeps") == "begun\n");
+    CHECK(text_of(g, "quick") == "done\n");
+}
+
+TEST_CASE("a collector that does not hear SIGTERM costs no more than the limit") {
+    shell_guest guest;
+    checks::runner runner(guest);
+    const auto g = gather(runner, {command("deaf", "trap '' TERM; echo begun; while :; do sleep 1; done")}, 1s);
+    CHECK(g.took < 3s);
+    CHECK(text_of(g, "deaf") == "begun\n");
+}
+
+TEST_CASE("of a collector that prints for ever the end is kept, not all") {
+    shell_guest guest;
+    checks::runner runner(guest);
+    const auto g = gather(runner,
+                          {command("flood", "i=0; while :; do i=$((i + 1)); echo line $i "
+                                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done")},
+                          2s);
+    CHECK(g.took < 4s);
+    const auto text = text_of(g, "flood");
+    CHECK(text.size() <= (2U << 20U));
+    CHECK(text.size() > 10'000);
+}
+
+TEST_CASE("an instance that hangs is left behind when the limit is over, and changes nothing that was returned") {
+    hung_guest guest;
+    checks::runner runner(guest);
+    const auto g = gather(runner, {command("a", "x"), command("b", "y")}, 300ms);
+    CHECK(g.took < 2s);
+    CHECK(text_of(g, "a") == "so far\n");
+    CHECK(text_of(g, "b") == "so far\n");
+    guest.let_go(); // else the runner would wait for its threads
+}
