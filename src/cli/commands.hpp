@@ -16,6 +16,7 @@ int show_command(const show_options& options);
 int confirm_command(const confirm_options& options);
 int rollback_command(const rollback_options& options);
 int recover_command(const recover_options& options);
+int prune_command(const prune_options& options);
 int checks_command(const checks_options& options);
 
 /// Prints "belay: …" on standard error and returns the exit code that belongs to the error: 2 for usage, else 3.

@@ -2,6 +2,7 @@
 // Reads the daemon's JSON. Never throws and never trusts: what is missing or of another type is empty.
 #pragma once
 #include "core/event.hpp"
+#include "core/retention.hpp"
 
 #include <map>
 #include <set>
@@ -110,6 +111,9 @@ snapshot_state decode_snapshot(std::string_view body);
 
 /// The list of an instance's snapshots (recursion=1), oldest first.
 std::vector<snapshot_state> decode_snapshots(std::string_view body);
+
+/// The same list, as core knows them.
+std::vector<core::snapshot_entry> decode_entries(std::string_view body);
 
 /// When a snapshot expires; empty for never.
 std::string decode_expiry(std::string_view body);
