@@ -96,7 +96,7 @@ TEST_CASE("what goes when a number of kept upgrades is to stay", "[core]") {
         {"k f f f k", 2, ""},  // and stays between those that stay
         {"k f k k", 2, "12"},  // but goes with what is older
         {"f f f", 1, ""},      // without a kept one nothing goes
-        {"o k k k", 2, ""},    // what has not ended never goes
+        {"o k k k", 2, "2"},   // what has not ended never goes
         {"k o k k", 2, "1"},   //
         {"k k o", 2, ""},      // and does not count
         {"k k- k", 2, ""},     // one whose snapshot is gone cannot be gone back to

@@ -119,7 +119,7 @@ TEST_CASE("what is not surely belay's own stays", "[run]") {
     }
     add_own(w);
     REQUIRE(w.run().how == outcome::committed);
-    CHECK(left(w) == "2 belay-foo own snap0");
+    CHECK(left(w) == "2 own belay-foo snap0");
 }
 
 TEST_CASE("the volumes' snapshots go with the instance's", "[run]") {
