@@ -45,6 +45,10 @@ int call(const recover_options& o) {
     return recover_command(o);
 }
 
+int call(const prune_options& o) {
+    return prune_command(o);
+}
+
 int call(const checks_options& o) {
     return checks_command(o);
 }

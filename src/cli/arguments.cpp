@@ -51,6 +51,7 @@ struct raw {
     confirm_options confirm;
     rollback_options rollback;
     recover_options recover;
+    prune_options prune;
     checks_options checks;
     doctor_options doctor;
 };
@@ -306,6 +307,23 @@ void add_rollback_options(CLI::App* app, rollback_options& into) {
                         "How long an Incus daemon that is away is waited for (else as in the upgrade)");
 }
 
+void add_prune_options(CLI::App* app, prune_options& into) {
+    app->add_option("--project", into.project, "Only instances of this project (default: of all)")
+        ->type_name("PROJECT");
+    app->add_option("instance", into.instances, "Only these instances (default: all that belay has upgraded)")
+        ->type_name("INSTANCE")
+        ->type_size(1);
+    add_common(app, into.common, false);
+    app->add_option("--keep", into.keep,
+                    "How many kept upgrades of an instance keep their snapshots; 0: any number (default: as its newest "
+                    "upgrade asked for)")
+        ->check(CLI::Range(0, 1'000))
+        ->type_name("N");
+    app->add_flag("--dry-run", into.dry_run, "Say what would be deleted, and delete nothing");
+    app->footer("Exit codes: 0 done (also when a locked instance was skipped), 2 usage, 3 something could not be looked "
+                "at or deleted.");
+}
+
 void check_instances(const std::vector<std::string>& instances) {
     for (const auto& name : instances) {
         if (const auto valid = core::check_instance_name(name); !valid) {
@@ -401,6 +419,9 @@ void add_commands(CLI::App& app, raw& into) {
     recover->footer("Exit codes: 0 all have ended well (or nothing to do), 4 one is not as healthy as before, 5 one "
                     "could not be ended.");
 
+    auto* prune = app.add_subcommand("prune", "Delete belay's own old snapshots, as every kept upgrade does at its end");
+    add_prune_options(prune, into.prune);
+
     auto* checks = app.add_subcommand("checks", "The health checks that are installed");
     add_common(checks, into.checks.common, false);
 
@@ -439,6 +460,10 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     }
     if (name == "doctor") {
         return std::move(all.doctor);
+    }
+    if (name == "prune") {
+        check_instances(all.prune.instances);
+        return std::move(all.prune);
     }
     return std::move(all.checks);
 }

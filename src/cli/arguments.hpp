@@ -99,6 +99,14 @@ struct recover_options {
     core::milliseconds daemon_wait{120'000};
 };
 
+struct prune_options {
+    common_options common;
+    std::optional<std::string> project;
+    std::vector<std::string> instances; ///< none: all that the journals know
+    std::optional<int> keep;            ///< else as the newest kept upgrade of each instance asked for
+    bool dry_run{false};
+};
+
 struct checks_options {
     common_options common;
 };
@@ -108,7 +116,7 @@ struct doctor_options {
 };
 
 using request = std::variant<run_options, check_command_options, history_options, show_options, confirm_options,
-                             rollback_options, recover_options, checks_options, doctor_options>;
+                             rollback_options, recover_options, prune_options, checks_options, doctor_options>;
 
 /// The command line is finished already: help or version was printed, or it was wrong.
 struct finished_early {

@@ -16,6 +16,7 @@ int show_command(const show_options& options);
 int confirm_command(const confirm_options& options);
 int rollback_command(const rollback_options& options);
 int recover_command(const recover_options& options);
+int prune_command(const prune_options& options);
 int checks_command(const checks_options& options);
 int doctor_command(const doctor_options& options);
 

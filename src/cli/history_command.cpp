@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // belay history: one line per transaction.
+#include "cli/clock.hpp"
 #include "cli/commands.hpp"
 #include "cli/past.hpp"
 #include "report/text.hpp"
@@ -26,6 +27,7 @@ int history_command(const history_options& options) {
     if (options.instance) {
         std::erase_if(*entries, [&](const auto& entry) { return entry.summary.instance != *options.instance; });
     }
+    mark_undoable(*entries, system_clock{}.wall(), ask_incus);
     if (options.common.format == output_format::json) {
         print(as_json(*entries));
     } else {

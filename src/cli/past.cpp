@@ -3,12 +3,15 @@
 
 #include "codec/report_json.hpp"
 #include "core/chronicle.hpp"
+#include "core/lock_rule.hpp"
 #include "core/manual.hpp"
 #include "core/time_text.hpp"
+#include "incus/socket.hpp"
 #include "journal/files.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace belay::cli {
 
@@ -49,6 +52,8 @@ json document(const report::history_entry& entry) {
         one["outcome"] = one["state"] = word_of(entry);
         one["superseded_by"] = entry.superseded_by;
     }
+    one["undoable"] = entry.undoable;
+    one["undo_until"] = entry.undo_until ? json(core::to_rfc3339(*entry.undo_until)) : json(nullptr);
     if (entry.until) {
         one["confirm_until"] = core::to_rfc3339(*entry.until);
     }
@@ -164,6 +169,56 @@ core::expected<std::vector<report::history_entry>> load_history(const std::files
     std::ranges::stable_sort(entries, {}, [](const auto& entry) { return entry.summary.started; });
     mark_superseded(entries);
     return entries;
+}
+
+namespace {
+
+bool claims_to_be_undoable(const report::history_entry& entry, core::wall_time now) {
+    const auto& r = entry.summary;
+    return entry.how == report::ending::closed && r.how == core::outcome::committed && entry.superseded_by.empty() &&
+           !r.snapshot.empty() && (!r.snapshot_expires || *r.snapshot_expires > now);
+}
+
+incus::instance_name instance_of(const report::history_entry& entry) {
+    return {entry.summary.project, entry.summary.instance};
+}
+
+/// What the daemon says counts, also about the end: anybody can change it.
+void take_word(report::history_entry& entry, const std::vector<core::snapshot_entry>& there) {
+    const auto found = std::ranges::find(there, entry.summary.snapshot, &core::snapshot_entry::name);
+    const auto holder = found == there.end() ? std::nullopt : core::parse_lock(found->lock);
+    entry.undoable = holder && holder->txn == entry.summary.transaction;
+    entry.undo_until = entry.undoable ? found->expires : std::nullopt;
+}
+
+} // namespace
+
+void mark_undoable(std::span<report::history_entry> entries, core::wall_time now, const ask_snapshots& ask) {
+    std::set<incus::instance_name> names;
+    for (auto& entry : entries) {
+        entry.undoable = claims_to_be_undoable(entry, now);
+        if (entry.undoable) {
+            entry.undo_until = entry.summary.snapshot_expires;
+            names.insert(instance_of(entry));
+        }
+    }
+    if (names.empty()) {
+        return;
+    }
+    const std::vector which(names.begin(), names.end());
+    const auto answers = ask(which);
+    for (auto& entry : entries) {
+        const auto at = static_cast<std::size_t>(std::ranges::lower_bound(which, instance_of(entry)) - which.begin());
+        if (entry.undoable && at < answers.size() && answers[at]) {
+            take_word(entry, *answers[at]);
+        }
+    }
+}
+
+snapshot_lists ask_incus(const std::vector<incus::instance_name>& which) {
+    constexpr core::milliseconds moment{2'000};
+    const auto socket = incus::find_socket(incus::real_surroundings());
+    return socket ? incus::snapshots_of(*socket, which, moment) : snapshot_lists{};
 }
 
 core::expected<std::string> find_asked(const std::filesystem::path& state, const std::string& text,

@@ -2,11 +2,13 @@
 // Transactions of the past, and those that still go on, read from their journals.
 #pragma once
 #include "core/state.hpp"
+#include "incus/snapshot_lists.hpp"
 #include "journal/reader.hpp"
 #include "journal/transaction_journal.hpp"
 #include "report/text.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <span>
 
 namespace belay::cli {
@@ -49,8 +51,18 @@ std::string superseded_by(const std::filesystem::path& state, const std::string&
 core::expected<std::string> find_asked(const std::filesystem::path& state, const std::string& text,
                                        const std::string& project);
 
+/// Says which of them can be undone, and until when: upgrades that were kept and not taken back, and whose snapshot has
+/// not expired. `ask` has a last word about those: what snapshots the instances have now.
+using snapshot_lists = std::vector<core::expected<std::vector<core::snapshot_entry>>>;
+using ask_snapshots = std::function<snapshot_lists(const std::vector<incus::instance_name>&)>;
+void mark_undoable(std::span<report::history_entry> entries, core::wall_time now, const ask_snapshots& ask);
+
+/// Asks the Incus of this host, all at once and only for a moment. Where it does not answer, its absence says nothing.
+snapshot_lists ask_incus(const std::vector<incus::instance_name>& which);
+
 /// One report document; of a transaction that has not ended `outcome`, `reason` and `exit_code` are null and `state` is
-/// "running", "waiting" or "interrupted". One that was taken back has the outcome and the state "superseded".
+/// "running", "waiting" or "interrupted". One that was taken back has the outcome and the state "superseded". `undoable`
+/// and `undo_until` (null: without a limit, or not undoable) as mark_undoable says.
 std::string as_json(const report::history_entry& entry);
 
 /// An array of them.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // belay show: one transaction whole.
+#include "cli/clock.hpp"
 #include "cli/commands.hpp"
 #include "cli/past.hpp"
 #include "core/telling.hpp"
@@ -94,9 +95,13 @@ int show_command(const show_options& options) {
     if (past->how == report::ending::closed && past->summary.how == core::outcome::committed) {
         past->superseded_by = superseded_by(*state, *txn);
     }
+    mark_undoable({&*past, 1}, system_clock{}.wall(), ask_incus);
     if (options.common.format == output_format::json) {
         print(as_json(*past));
         return 0;
+    }
+    if (past->summary.how == core::outcome::committed && past->superseded_by.empty() && !past->undoable) {
+        past->summary.snapshot.clear(); // it was deleted since: nothing can be undone or freed
     }
     const auto look = report::style_of(STDOUT_FILENO);
     const auto pieces = journal::log_files(journal::files_of(*state, *txn).log);

@@ -36,7 +36,7 @@ public:
         return {host, runner_, journal, locks_, decisions_, listener, inbox, clock};
     }
 
-    const ports::locks& locks() const { return locks_; }
+    ports::locks& locks() { return locks_; }
 
     incus::instance host;
 

@@ -100,8 +100,10 @@ core::expected<void> inspect(undo& what, incus::instance& host, const core::inst
                                          what.plan.restores, what.plan.instance, fmt::join(snapshot.missing, ", ")));
     }
     what.snapshot = std::move(snapshot);
+    const auto& targets = what.plan.targets;
     for (const auto& disk : now.disks) {
-        const bool restored = std::ranges::find(what.plan.targets, core::target_of(disk)) != what.plan.targets.end();
+        const bool restored =
+            !disk.volume.empty() && std::ranges::find(targets, core::target_of(disk)) != targets.end();
         if (restored && !disk.users.empty()) {
             return core::failure(core::reason::not_restorable,
                                  fmt::format("volume {} belongs to the undo, and {} uses it too by now: take it off "
@@ -119,6 +121,22 @@ core::error not_undoable(const known_transaction& known) {
     return {core::reason::not_restorable,
             fmt::format("transaction {} is {}: only an upgrade that was kept can be undone", known.txn,
                         core::to_word(known.so_far.how)),
+            "", false};
+}
+
+/// Its expiry has come, or belay has made room for newer ones, or somebody has.
+core::error snapshot_gone(const known_transaction& known, const std::string& target) {
+    const auto& r = known.so_far;
+    const auto whose = target == "root" ? "instance " + r.instance : "volume " + target;
+    const auto until = r.snapshot_expires
+                           ? fmt::format("it was to live until {}, unless newer upgrades or `belay prune` "
+                                         "take it earlier",
+                                         core::to_rfc3339(*r.snapshot_expires))
+                           : std::string("newer upgrades, `belay prune` or somebody by hand deleted it");
+    return {core::reason::not_restorable,
+            fmt::format("the upgrade of transaction {} cannot be undone any more: snapshot {} of {} is gone ({}); "
+                        "`belay history {}` says which upgrades can be",
+                        known.txn, core::snapshot_name(known.txn), whose, until, r.instance),
             "", false};
 }
 
@@ -151,6 +169,12 @@ core::expected<undo> undo_of_kept(const rollback_options& options, const incus_s
         return core::failure(core::reason::not_restorable,
                              fmt::format("instance {} is another one than that of transaction {}, of the same name",
                                          what.plan.instance, txn));
+    }
+    for (const auto& target : what.plan.targets) {
+        BELAY_TRY(const bool, there, host.has_snapshot(target, what.plan.restores, request_limit));
+        if (!there) {
+            return std::unexpected(snapshot_gone(known, target));
+        }
     }
     BELAY_TRY_VOID(inspect(what, host, now.facts));
     return what;

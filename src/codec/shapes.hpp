@@ -236,6 +236,7 @@ void fields(auto& f, like<core::finished> auto& x) {
     f.maybe("evidence", x.evidence);
     f.maybe("copy", x.copy);
     f.maybe("expires", x.expires);
+    f.maybe("removed", x.removed);
 }
 
 void fields(auto& f, like<core::decided> auto& x) {

@@ -102,6 +102,7 @@ struct finished {
     std::vector<std::string> evidence{};    ///< evidence: the files that were saved
     std::string copy{};                     ///< keep-failed: the instance that holds the broken state
     std::optional<wall_time> expires{};     ///< keep: when the snapshot expires; absent for never
+    std::vector<std::string> removed{};     ///< keep: older snapshots that were deleted
 };
 
 struct decided {

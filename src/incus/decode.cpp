@@ -475,6 +475,16 @@ std::vector<snapshot_state> decode_snapshots(std::string_view body) {
     return all;
 }
 
+std::vector<core::snapshot_entry> decode_entries(std::string_view body) {
+    std::vector<core::snapshot_entry> all;
+    for (auto& s : decode_snapshots(body)) {
+        const auto key = s.local.config.find(std::string(core::lock_key_name));
+        all.push_back({std::move(s.name), s.created, key == s.local.config.end() ? std::string() : key->second,
+                       s.expires});
+    }
+    return all;
+}
+
 std::string decode_expiry(std::string_view body) {
     const auto whole = parse(body);
     auto when = text(member(whole, "metadata"), "expires_at");

@@ -4,6 +4,7 @@
 #include "core/event.hpp"
 #include "core/leftovers.hpp"
 #include "core/obstacles.hpp"
+#include "core/retention.hpp"
 
 #include <map>
 #include <set>
@@ -152,6 +153,9 @@ snapshot_state decode_snapshot(std::string_view body);
 
 /// The list of an instance's snapshots (recursion=1), oldest first.
 std::vector<snapshot_state> decode_snapshots(std::string_view body);
+
+/// The same list, as core knows them.
+std::vector<core::snapshot_entry> decode_entries(std::string_view body);
 
 /// When a snapshot expires; empty for never.
 std::string decode_expiry(std::string_view body);

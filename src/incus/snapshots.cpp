@@ -150,13 +150,7 @@ core::expected<std::vector<core::snapshot_entry>> instance::list_snapshots(const
         return std::unexpected(in_words(r.error(), reason::io_error,
                                         fmt::format("the snapshots of {} could not be read", words_for(target))));
     }
-    std::vector<core::snapshot_entry> all;
-    for (auto& s : decode_snapshots(r->body)) {
-        const auto key = s.local.config.find(std::string(core::lock_key_name));
-        all.push_back({std::move(s.name), s.created, key == s.local.config.end() ? std::string() : key->second,
-                       s.expires});
-    }
-    return all;
+    return decode_entries(r->body);
 }
 
 core::expected<void> instance::set_expiry(const std::string& target, const std::string& name,

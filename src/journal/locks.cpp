@@ -251,6 +251,44 @@ bool file_locks::locked_since(const std::string& txn, const std::string& uuid) c
     });
 }
 
+namespace {
+
+/// Whether a transaction took back an upgrade of the instance, from the ends of its journal.
+bool is_undo(const std::filesystem::path& journal, const std::string& project, const std::string& instance) {
+    const auto ends = read_ends(journal);
+    const auto* end = ends && ends->last ? std::get_if<core::closed>(&ends->last->what) : nullptr;
+    return end != nullptr && !end->summary.undoes.empty() && end->summary.project == project &&
+           end->summary.instance == instance;
+}
+
+core::past_run past_in(const std::filesystem::path& journal, const std::string& txn) {
+    const auto contents = read_journal(journal);
+    auto run = contents ? core::past_of(contents->records) : core::past_run{};
+    run.txn = txn;
+    return run;
+}
+
+} // namespace
+
+std::vector<core::past_run> file_locks::past(const std::vector<std::string>& txns, const std::string& project,
+                                             const std::string& instance) const {
+    std::vector<core::past_run> runs;
+    const auto all = list_transactions(state_);
+    if (!all || txns.empty()) {
+        return runs;
+    }
+    constexpr std::size_t until_the_second = 16; // within one the IDs are in no order
+    const auto oldest = std::ranges::min(txns).substr(0, until_the_second);
+    for (const auto& txn : *all) {
+        const auto journal = files_of(state_, txn).journal;
+        const bool asked = std::ranges::find(txns, txn) != txns.end();
+        if (asked || (txn >= oldest && is_undo(journal, project, instance))) {
+            runs.push_back(past_in(journal, txn));
+        }
+    }
+    return runs;
+}
+
 bool file_locks::alive(const core::lock_holder& holder) const {
     return holder.boot_id == who_.boot_id && runs(holder.pid);
 }

@@ -39,6 +39,9 @@ public:
 
     bool locked_since(const std::string& txn, const std::string& uuid) const override;
 
+    std::vector<core::past_run> past(const std::vector<std::string>& txns, const std::string& project,
+                                     const std::string& instance) const override;
+
     bool alive(const core::lock_holder& holder) const override;
 
 private:

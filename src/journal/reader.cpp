@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <cerrno>
 #include <ranges>
 
@@ -275,9 +276,8 @@ core::expected<std::optional<std::string>> find_by_beginning(const std::vector<s
     return found.front();
 }
 
-/// When a transaction about this instance began; nothing when it is about another one, or cannot be read.
-std::optional<core::wall_time> began_on(const std::filesystem::path& journal, const std::string& instance,
-                                        const std::optional<std::string>& project) {
+/// The first record of a journal; nothing when it cannot be read.
+std::optional<core::record> first_record(const std::filesystem::path& journal) {
     const auto fd = open_journal(journal);
     if (!fd || !*fd) {
         return std::nullopt;
@@ -286,13 +286,20 @@ std::optional<core::wall_time> began_on(const std::filesystem::path& journal, co
     if (!line || !*line) {
         return std::nullopt;
     }
-    const auto record = record_of(journal, 1, **line, first_sum);
-    if (!record || !*record || (*record)->instance != instance) {
+    auto record = record_of(journal, 1, **line, first_sum);
+    return record ? *std::move(record) : std::nullopt;
+}
+
+/// When a transaction about this instance began; nothing when it is about another one, or cannot be read.
+std::optional<core::wall_time> began_on(const std::filesystem::path& journal, const std::string& instance,
+                                        const std::optional<std::string>& project) {
+    const auto record = first_record(journal);
+    if (!record || record->instance != instance) {
         return std::nullopt;
     }
-    const auto* begin = std::get_if<core::opened>(&(*record)->what);
+    const auto* begin = std::get_if<core::opened>(&record->what);
     const bool same = !project || (begin != nullptr && begin->how.project == *project);
-    return same ? std::optional((*record)->time) : std::nullopt;
+    return same ? std::optional(record->time) : std::nullopt;
 }
 
 } // namespace
@@ -311,6 +318,19 @@ core::expected<std::vector<std::string>> transactions_of(const std::filesystem::
     std::vector<std::string> ids;
     std::ranges::transform(found, std::back_inserter(ids), [](const auto& one) { return one.second; });
     return ids;
+}
+
+core::expected<std::vector<known_instance>> known_instances(const std::filesystem::path& state) {
+    BELAY_TRY(const auto, all, list_transactions(state));
+    std::set<known_instance> found;
+    for (const auto& id : all) {
+        const auto record = first_record(files_of(state, id).journal);
+        const auto* begin = record ? std::get_if<core::opened>(&record->what) : nullptr;
+        if (begin != nullptr) {
+            found.insert({begin->how.project, begin->how.instance});
+        }
+    }
+    return std::vector(found.begin(), found.end());
 }
 
 core::expected<std::string> find_transaction(const std::filesystem::path& state, const std::string& text,

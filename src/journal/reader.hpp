@@ -47,6 +47,18 @@ core::expected<std::vector<std::string>> transactions_of(const std::filesystem::
                                                          const std::string& instance,
                                                          const std::optional<std::string>& project);
 
+/// An instance that a transaction was about.
+struct known_instance {
+    std::string project;
+    std::string name;
+
+    auto operator<=>(const known_instance&) const = default;
+};
+
+/// Every instance that the first record of a transaction names, sorted. Journals that cannot be read name none. Error:
+/// io_error.
+core::expected<std::vector<known_instance>> known_instances(const std::filesystem::path& state);
+
 /// The transaction that a person means: its ID, the beginning of just one ID, or the name of an instance, for which it
 /// is the newest one (of `project`, if given). A beginning of an ID comes before a name.
 /// Errors: usage, when there is none or several begin so; io_error.

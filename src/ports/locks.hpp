@@ -2,6 +2,7 @@
 // Port: exclusion between the belays of this host, and what its journals know of other transactions.
 #pragma once
 #include "core/lock_rule.hpp"
+#include "core/retention.hpp"
 
 #include <memory>
 
@@ -31,6 +32,12 @@ public:
     /// Whether another transaction of this state directory has held the lock of the instance `uuid` since this one
     /// began.
     virtual bool locked_since(const std::string& txn, const std::string& uuid) const = 0;
+
+    /// What the journals of this state directory know of these transactions, and of every undo of an upgrade of the
+    /// instance that began later than the oldest of them. One whose journal cannot be read counts as open; one that has
+    /// none is left out.
+    virtual std::vector<core::past_run> past(const std::vector<std::string>& txns, const std::string& project,
+                                             const std::string& instance) const = 0;
 
     /// Whether the process of a lock key of this machine still runs.
     virtual bool alive(const core::lock_holder& holder) const = 0;

@@ -72,7 +72,8 @@ std::string committed(const core::report& r, const style& look) {
         return text;
     }
     text += facts({{"packages", safe(packages_of(r), look)}}, look);
-    return text + facts({{"snapshot", r.snapshot + " stays until you delete it"},
+    const auto until = r.snapshot_expires ? minute(*r.snapshot_expires) + " UTC" : std::string("you delete it");
+    return text + facts({{"snapshot", r.snapshot + " stays until " + until},
                          {"to undo", "belay rollback " + r.transaction},
                          {"to free", incus("snapshot delete", r, r.snapshot)}},
                         look);

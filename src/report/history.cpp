@@ -5,6 +5,7 @@
 #include "report/table.hpp"
 #include "report/text.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace belay::report {
@@ -25,18 +26,38 @@ std::string outcome_word(const history_entry& entry) {
     return {};
 }
 
+bool was_kept(const history_entry& entry) {
+    return entry.how == ending::closed && entry.summary.how == core::outcome::committed && entry.superseded_by.empty();
+}
+
+/// Until when an upgrade can be undone.
+std::string undo_word(const history_entry& entry) {
+    if (!was_kept(entry)) {
+        return "-";
+    }
+    if (!entry.undoable) {
+        return "not any more";
+    }
+    return entry.undo_until ? "undo until " + minute(*entry.undo_until) : "undo: no limit";
+}
+
 } // namespace
 
 std::string history_table(std::span<const history_entry> entries, const style& look) {
     std::vector<std::vector<std::string>> rows;
     rows.reserve(entries.size());
+    const bool tells_undo = std::ranges::any_of(entries, was_kept);
     for (const auto& entry : entries) {
         const auto& r = entry.summary;
         const bool closed = entry.how == ending::closed;
         rows.push_back({r.transaction, r.instance.empty() ? "-" : safe(r.instance, look), outcome_word(entry),
                         closed ? std::string(core::to_word(r.why)) : "-", start_of(r),
-                        closed ? core::format_seconds(r.seconds) : "-",
-                        safe(r.undoes.empty() ? core::shell_line(r.command) : "(undo of " + r.undoes + ")", look)});
+                        closed ? core::format_seconds(r.seconds) : "-"});
+        if (tells_undo) {
+            rows.back().push_back(undo_word(entry));
+        }
+        rows.back().push_back(
+            safe(r.undoes.empty() ? core::shell_line(r.command) : "(undo of " + r.undoes + ")", look));
     }
     return table(rows, look);
 }

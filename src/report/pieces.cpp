@@ -116,10 +116,21 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& list, 
     return text;
 }
 
+namespace {
+
+std::tm calendar(core::wall_time time) {
+    return fmt::gmtime(std::chrono::system_clock::to_time_t(
+        std::chrono::time_point_cast<std::chrono::system_clock::duration>(time)));
+}
+
+} // namespace
+
 std::string utc(core::wall_time time) {
-    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                       fmt::gmtime(std::chrono::system_clock::to_time_t(
-                           std::chrono::time_point_cast<std::chrono::system_clock::duration>(time))));
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", calendar(time));
+}
+
+std::string minute(core::wall_time time) {
+    return fmt::format("{:%Y-%m-%d %H:%M}", calendar(time));
 }
 
 std::string start_of(const core::report& r) {

@@ -35,6 +35,9 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& list, 
 /// "2026-05-01T12:00:00Z"
 std::string utc(core::wall_time time);
 
+/// "2026-05-01 12:00", UTC too, for what need not be exact.
+std::string minute(core::wall_time time);
+
 /// When a transaction began; "-" when its journal does not say.
 std::string start_of(const core::report& r);
 

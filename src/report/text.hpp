@@ -33,10 +33,13 @@ struct history_entry {
     std::optional<core::wall_time> until{}; ///< waiting: when the confirmation must have come
     std::string way_out{};       ///< interrupted: what ends it, before the commands in the summary's `manual`
     std::string superseded_by{}; ///< the transaction that took this one back
+    bool undoable{false};        ///< kept, and its snapshot is still there
+    std::optional<core::wall_time> undo_until{}; ///< undoable: when the snapshot expires; nothing: never
 };
 
 /// One line per transaction, in their order, columns aligned, without a head: transaction, instance, outcome, reason,
-/// started, seconds, command. The command is cut when the style has a width.
+/// started, seconds, command. The command is cut when the style has a width. When one of them was kept, a column before
+/// the command says until when it can be undone.
 std::string history_table(std::span<const history_entry> entries, const style& look);
 
 /// A file that was saved before a rollback.

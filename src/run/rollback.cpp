@@ -17,6 +17,15 @@ core::finished transaction::stop(int attempt_number) {
             return failed(no_snapshot(target));
         }
     }
+    // All of them before anything is touched: else one could expire while another is being restored.
+    for (const auto& target : plan().targets) {
+        if (!plan().undoes_kept || state().ok(core::act::restore, target)) {
+            continue;
+        }
+        if (auto eternal = world_.host.set_expiry(target, restored_snapshot(), std::nullopt, request_limit); !eternal) {
+            return repeated({core::act::stop, {}}, std::move(eternal));
+        }
+    }
     const auto graceful = attempt_number == 1 ? plan().limit.stop : core::milliseconds{0};
     return repeated({core::act::stop, {}}, world_.host.stop(graceful, plan().limit.operation));
 }

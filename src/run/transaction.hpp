@@ -112,6 +112,7 @@ private:
 
     // retention.cpp
     core::finished keep();
+    std::vector<std::string> remove_older();
 
     // rollback.cpp: after the verdict
     using wanted_keys = std::function<ports::config_keys(const ports::examined&)>;

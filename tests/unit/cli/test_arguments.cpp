@@ -239,3 +239,18 @@ TEST_CASE("doctor takes the common options and nothing else") {
     CHECK(says(usage_error({"doctor", "web1"}), "web1"));
     CHECK(says(usage_error({"doctor", "--format", "jsonl"}), "jsonl"));
 }
+
+TEST_CASE("prune is for all instances unless some are named, and asks each for its number") {
+    const auto plain = read_as<cli::prune_options>({"prune"});
+    CHECK(plain.instances.empty());
+    CHECK_FALSE(plain.keep);
+    CHECK_FALSE(plain.project);
+    CHECK_FALSE(plain.dry_run);
+    const auto all = read_as<cli::prune_options>({"prune", "web1", "--keep", "3", "--dry-run", "web2", "--project", "lab"});
+    CHECK(all.instances == words{"web1", "web2"});
+    CHECK(all.keep == 3);
+    CHECK(all.project == "lab");
+    CHECK(all.dry_run);
+    CHECK(says(usage_error({"prune", "--keep", "-1"}), "--keep"));
+    CHECK(says(usage_error({"prune", "web1", "web1"}), "named twice"));
+}

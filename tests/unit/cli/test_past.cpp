@@ -332,3 +332,86 @@ TEST_CASE("an upgrade that was taken back is superseded as JSON, with what took 
     CHECK(all[1]["undoes"] == "1");
     CHECK_FALSE(all[1].contains("state"));
 }
+
+namespace {
+
+constexpr core::wall_time now{std::chrono::milliseconds{1'777'636'800'000}};
+constexpr auto day = std::chrono::hours{24};
+
+/// An upgrade that was kept, whose snapshot expires then; 0: never.
+report::history_entry kept_until(const std::string& id, std::chrono::hours left, const std::string& instance = "web1") {
+    auto one = entry(id, outcome::committed, "", instance);
+    one.summary.snapshot = "belay-" + id;
+    if (left != std::chrono::hours{0}) {
+        one.summary.snapshot_expires = now + left;
+    }
+    return one;
+}
+
+core::snapshot_entry there(const std::string& id, std::optional<core::wall_time> expires = std::nullopt) {
+    return {"belay-" + id, now, id + " machine boot 42", expires};
+}
+
+} // namespace
+
+TEST_CASE("what can be undone is what was kept, is not taken back and has not expired") {
+    const std::string id = "20260501t120000z-000";
+    auto open = kept_until(id + "5", day);
+    open.how = ending::interrupted;
+    auto superseded = kept_until(id + "4", day);
+    superseded.superseded_by = id + "7";
+    auto no_snapshot = entry(id + "6", outcome::committed);
+    std::vector entries{kept_until(id + "1", day),
+                        kept_until(id + "2", day * 0),
+                        kept_until(id + "3", -day),
+                        superseded,
+                        open,
+                        no_snapshot,
+                        entry(id + "8", outcome::rolled_back)};
+    int asked = 0;
+    const auto nobody = [&](const auto& which) {
+        ++asked;
+        CHECK(which == std::vector<incus::instance_name>{{"default", "web1"}});
+        return cli::snapshot_lists{};
+    };
+    cli::mark_undoable(entries, now, nobody);
+    CHECK(asked == 1);
+    std::string undoable;
+    for (const auto& one : entries) {
+        undoable += one.undoable ? 'u' : '-';
+    }
+    CHECK(undoable == "uu-----");
+    CHECK(entries[0].undo_until == now + day);
+    CHECK_FALSE(entries[1].undo_until);
+    const auto json_of_first = json::parse(cli::as_json(entries[0]));
+    CHECK(json_of_first["undoable"] == true);
+    CHECK(json_of_first["undo_until"] == "2026-05-02T12:00:00.000Z");
+    CHECK(json::parse(cli::as_json(entries[2]))["undoable"] == false);
+    CHECK(json::parse(cli::as_json(entries[1]))["undo_until"].is_null());
+
+    std::vector old{kept_until(id + "3", -day)};
+    cli::mark_undoable(old, now, nobody);
+    CHECK(asked == 1); // there is nothing to ask
+}
+
+TEST_CASE("the daemon has the last word about what can be undone, each instance for itself") {
+    const std::string id = "20260501t120000z-000";
+    std::vector entries{kept_until(id + "1", day), kept_until(id + "2", day), kept_until(id + "3", day),
+                        kept_until(id + "4", day, "web2")};
+    cli::mark_undoable(entries, now, [&](const std::vector<incus::instance_name>& which) {
+        REQUIRE(which.size() == 2);
+        auto foreign = there(id + "3");
+        foreign.lock = id + "9 machine boot 42";
+        cli::snapshot_lists all;
+        all.emplace_back(std::vector{there(id + "1", now + 2 * day), foreign});
+        all.emplace_back(core::failure(core::reason::no_daemon, "away"));
+        return all;
+    });
+    CHECK(entries[0].undoable);
+    CHECK(entries[0].undo_until == now + 2 * day);
+    CHECK_FALSE(entries[1].undoable);
+    CHECK_FALSE(entries[1].undo_until);
+    CHECK_FALSE(entries[2].undoable);
+    CHECK(entries[3].undoable);
+    CHECK(entries[3].undo_until == now + day);
+}

@@ -283,3 +283,45 @@ TEST_CASE("the journals know what became of a transaction", "[journal]") {
     fs::remove(file);
     CHECK(s.locks.knowledge(txn, "uuid-1") == open);
 }
+
+TEST_CASE("the journals tell of the snapshots that transactions took, and of undos since", "[journal]") {
+    sample s;
+    const std::string first = "20261123t224000z-0001";
+    const std::string second = "20261123t224100z-0001";
+    const std::string undo = "20261123t224200z-0001";
+    const auto past = [&](const std::vector<std::string>& txns, const std::string& instance = "web1") {
+        return s.locks.past(txns, "default", instance);
+    };
+    const auto write = [&](const std::string& id, core::outcome how, const std::string& undoes) {
+        auto records = short_history(how);
+        core::plan plan = std::get<core::opened>(records.front().what).how;
+        plan.undoes = undoes;
+        std::get<core::opened>(records.front().what).how = plan;
+        auto& end = std::get<core::closed>(records.back().what).summary;
+        end.undoes = undoes;
+        end.instance = "web1";
+        end.project = "default";
+        write_journal(s.store, id, records);
+    };
+    write(first, core::outcome::committed, {});
+    write(second, core::outcome::committed, {});
+    write(undo, core::outcome::rolled_back, first);
+
+    auto runs = past({first});
+    REQUIRE(runs.size() == 2);
+    CHECK(runs[0].txn == first);
+    CHECK(runs[0].uuid == "uuid-1");
+    CHECK(runs[0].how == core::standing::kept);
+    CHECK(runs[1].txn == undo);
+    CHECK(runs[1].undoes == first);
+    CHECK(past({first}, "web2").size() == 1);
+    CHECK(past({}).empty());
+    CHECK(past({"20261123t224300z-0001"}).empty());
+
+    write_file(journal::files_of(s.store.directory(), second).journal, "garbage\ngarbage\n");
+    runs = past({second});
+    REQUIRE(runs.size() == 2);
+    CHECK(runs[0].txn == second);
+    CHECK(runs[0].how == core::standing::open);
+    CHECK(runs[0].uuid.empty());
+}

@@ -255,6 +255,27 @@ TEST_CASE("an upgrade that was taken back is no longer said to be kept", "[repor
           "20260501t120000z-ab12  web1  superseded  ok  2026-05-01T12:00:00Z  57.6s  apt-get -y dist-upgrade\n");
 }
 
+TEST_CASE("the history says until when a kept upgrade can be undone", "[report]") {
+    fakes::event_stream events;
+    events.good();
+    report::history_entry entry{.summary = events.report()};
+    CHECK(in_the_history(entry).find("57.6s  not any more  apt-get") != std::string::npos);
+    entry.undoable = true;
+    CHECK(in_the_history(entry).find("57.6s  undo: no limit  apt-get") != std::string::npos);
+    entry.undo_until = core::wall_time{core::milliseconds{1'777'637'459'000}};
+    CHECK(in_the_history(entry).find("57.6s  undo until 2026-05-01 12:10  apt-get") != std::string::npos);
+}
+
+TEST_CASE("the last sentence of a kept upgrade says until when its snapshot lives", "[report]") {
+    fakes::event_stream events;
+    events.good();
+    auto r = events.report();
+    r.snapshot_expires = core::wall_time{core::milliseconds{1'777'637'459'000}};
+    const auto text = report::closing_sentence(r, plain);
+    CHECK(text.find(r.snapshot + " stays until 2026-05-01 12:10 UTC\n") != std::string::npos);
+    CHECK(text.find("belay rollback " + r.transaction) != std::string::npos);
+}
+
 TEST_CASE("an interrupted undo is shown with what finishes it", "[report]") {
     auto events = undo();
     events.decide(core::verdict::undo);

@@ -94,9 +94,9 @@ TEST_CASE("history is a table without a head, cut to the terminal", "[report]") 
     };
     CHECK(
         report::history_table(entries, plain) ==
-        R"(20260501t120000z-ab12  web1  committed    ok            2026-05-01T12:00:00Z  57.6s  apt-get -y dist-upgrade
-20260501t120000z-ab12  web1  rolled-back  check-failed  2026-05-01T12:00:00Z  1m47s  apt-get -y dist-upgrade
-20260501t120000z-ab12  web1  interrupted  -             2026-05-01T12:00:00Z  -      apt-get -y dist-upgrade
+        R"(20260501t120000z-ab12  web1  committed    ok            2026-05-01T12:00:00Z  57.6s  not any more  apt-get -y dist-upgrade
+20260501t120000z-ab12  web1  rolled-back  check-failed  2026-05-01T12:00:00Z  1m47s  -             apt-get -y dist-upgrade
+20260501t120000z-ab12  web1  interrupted  -             2026-05-01T12:00:00Z  -      -             apt-get -y dist-upgrade
 )");
     CHECK(report::history_table({}, plain).empty());
     report::style narrow;
