@@ -5,9 +5,11 @@
 #include <chrono>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <memory>
 #include <set>
 #include <string_view>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,6 +113,14 @@ std::optional<std::uint64_t> folder_size(const std::filesystem::path& folder, st
                                          core::milliseconds limit) {
     counter all(enough, limit);
     return all.add(AT_FDCWD, folder.c_str()) ? std::optional(all.bytes()) : std::nullopt;
+}
+
+void free_what_was_deleted(const std::filesystem::path& daemon, const std::string& pool) {
+    const int fd = ::open(pool_folder(daemon, pool).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)::ioctl(fd, BTRFS_IOC_SYNC);
+        ::close(fd);
+    }
 }
 
 } // namespace belay::incus

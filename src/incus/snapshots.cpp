@@ -2,10 +2,12 @@
 // Snapshots of the instance: taken, deleted, restored.
 #include "core/lock_rule.hpp"
 #include "incus/bodies.hpp"
+#include "incus/folders.hpp"
 #include "incus/instance.hpp"
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fmt/format.h>
 
 namespace belay::incus {
@@ -137,6 +139,11 @@ core::expected<void> instance::restore(const std::string& target, const std::str
     auto done = daemon_.change({"PUT", path_of(target), restore_body(name)}, until);
     if (done) {
         return {};
+    }
+    if (says_no_room(done.error().cause)) {
+        const auto volume = core::volume_of(target);
+        free_what_was_deleted(std::filesystem::path(daemon_.socket()).parent_path(),
+                              volume.pool.empty() ? pool_ : volume.pool);
     }
     const auto hint = restore_hint(done.error().cause, name_, name);
     return std::unexpected(

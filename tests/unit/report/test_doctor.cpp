@@ -32,7 +32,7 @@ TEST_CASE("a host without findings is said to be able, also with notes", "[repor
 
 TEST_CASE("the document has everything, and stands what is no UTF-8", "[report]") {
     auto all = mixed;
-    all[2].what = "\xff";
+    all[2].what = std::string("\xff");
     const auto read = nlohmann::json::parse(report::diagnosis_document(all));
     REQUIRE(read.size() == 3);
     CHECK(read[0] ==
