@@ -57,30 +57,48 @@ core::plan plan_of_undo(const rollback_options& options, core::plan before, cons
     return plan;
 }
 
-/// A driver that restores only its newest snapshot needs the newer ones out of the way, and those may only be belay's
-/// own, of upgrades that are taken back with this one.
-core::expected<void> make_way(undo& what, const std::string& driver) {
-    what.plan.takes_present = !core::restores_only_newest(driver);
-    if (what.plan.takes_present) {
-        return {};
-    }
-    std::vector<std::string> others;
-    for (const auto& name : what.snapshot.newer) {
-        const auto belongs = [&](const auto& txn) { return core::snapshot_name(txn) == name; };
-        if (std::ranges::any_of(what.superseded, belongs)) {
-            what.plan.discards.push_back(name);
-        } else {
-            others.push_back(name);
+/// The snapshots of a target that are newer than the one that is restored, oldest first.
+core::expected<std::vector<std::string>> newer_snapshots(const undo& what, incus::instance& host,
+                                                         const std::string& target) {
+    BELAY_TRY(const auto, all, host.list_snapshots(target, request_limit));
+    std::vector<std::string> names;
+    const auto ours = std::ranges::find(all, what.plan.restores, &core::snapshot_entry::name);
+    for (auto later = ours; later != all.end(); ++later) {
+        if (later != ours) {
+            names.push_back(later->name);
         }
     }
-    if (others.empty()) {
-        return {};
+    return names;
+}
+
+/// A driver that restores only its newest snapshot needs the newer ones out of the way, and those may only be belay's
+/// own, of upgrades that are taken back with this one.
+core::expected<void> make_way(undo& what, incus::instance& host, const core::instance_facts& now) {
+    what.plan.takes_present = true;
+    for (const auto& target : what.plan.targets) {
+        const auto driver = core::driver_of(target, now);
+        if (!core::restores_only_newest(driver)) {
+            continue;
+        }
+        what.plan.takes_present = false;
+        std::vector<std::string> others;
+        BELAY_TRY(const auto, newer, newer_snapshots(what, host, target));
+        for (const auto& name : newer) {
+            const auto belongs = [&](const auto& txn) { return core::snapshot_name(txn) == name; };
+            auto& into = std::ranges::any_of(what.superseded, belongs) ? what.plan.discards : others;
+            if (std::ranges::find(into, name) == into.end()) {
+                into.push_back(name);
+            }
+        }
+        if (!others.empty()) {
+            return core::failure(
+                core::reason::not_restorable,
+                fmt::format("the storage of {} of instance {} ({}) restores only its newest snapshot, and newer than {} "
+                            "are: {}; delete them first (`incus snapshot delete`), if they are not needed",
+                            target, what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
+        }
     }
-    return core::failure(
-        core::reason::not_restorable,
-        fmt::format("the storage of instance {} ({}) restores only its newest snapshot, and newer than "
-                    "{} are: {}; delete them first (`incus snapshot delete`), if they are not needed",
-                    what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
+    return {};
 }
 
 core::expected<void> inspect(undo& what, incus::instance& host, const core::instance_facts& now) {
@@ -114,7 +132,7 @@ core::expected<void> inspect(undo& what, incus::instance& host, const core::inst
             what.uncovered.push_back(disk);
         }
     }
-    return make_way(what, now.driver);
+    return make_way(what, host, now);
 }
 
 core::error not_undoable(const known_transaction& known) {

@@ -73,12 +73,15 @@ std::vector<std::string> unknown_volumes(const plan& how, const instance_facts& 
     return names;
 }
 
-bool guarded(const std::string& target, const instance_facts& facts) {
-    if (target == "root") {
-        return restores_only_newest(facts.driver) && !never_scheduled(facts.effective_schedule);
-    }
+std::string driver_of(const std::string& target, const instance_facts& facts) {
     const auto* d = disk_of(target, facts);
-    return d != nullptr && restores_only_newest(d->driver) && !never_scheduled(d->schedule.value_or(""));
+    return target == "root" ? facts.driver : d == nullptr ? std::string{} : d->driver;
+}
+
+bool guarded(const std::string& target, const instance_facts& facts) {
+    const auto schedule =
+        target == "root" ? facts.effective_schedule : schedule_of(target, facts).value_or(std::string{});
+    return restores_only_newest(driver_of(target, facts)) && !never_scheduled(schedule);
 }
 
 std::optional<std::string> schedule_of(const std::string& target, const instance_facts& facts) {

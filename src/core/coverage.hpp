@@ -44,6 +44,9 @@ bool guarded(const std::string& target, const instance_facts& facts);
 /// `snapshots.schedule` as it was set on the target itself before the transaction; nothing when it was not.
 std::optional<std::string> schedule_of(const std::string& target, const instance_facts& facts);
 
+/// The storage driver of a target; empty when it is not known.
+std::string driver_of(const std::string& target, const instance_facts& facts);
+
 /// Fills in what of the plan follows from the instance: the targets, whether it is paused, whether a schedule must be
 /// guarded. An undo of a kept upgrade has its targets from that one.
 void settle(plan& how, const instance_facts& facts);

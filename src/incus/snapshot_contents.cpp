@@ -104,9 +104,6 @@ core::expected<ports::snapshot_facts> instance::examine_snapshot(const std::stri
         facts.lock = key->second;
     }
     facts.changes = core::differences(now.local.config, found->local.config, now.local.devices, found->local.devices);
-    for (auto later = std::next(found); later != all.end(); ++later) {
-        facts.newer.push_back(later->name);
-    }
     BELAY_TRY(auto, missing, missing_for(found->local, until));
     facts.missing = std::move(missing);
     return facts;

@@ -32,7 +32,6 @@ struct snapshot_facts {
     std::string lock{};                 ///< the lock key within it
     std::vector<std::string> changes{}; ///< a line for each configuration key and device that would go back
     std::vector<std::string> missing{}; ///< what its devices need and what does not exist any more
-    std::vector<std::string> newer{};   ///< names of the snapshots that were taken after it, oldest first
 };
 
 /// The result of a compare-and-swap.

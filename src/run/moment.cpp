@@ -142,8 +142,11 @@ core::finished transaction::switch_schedule_off(const std::string& target) {
 core::finished transaction::switch_schedule_on(const std::string& target) {
     const auto& facts = state().facts;
     const auto before = facts ? core::schedule_of(target, *facts) : std::nullopt;
-    auto f = repeated({core::act::schedule_on, target},
-                      world_.host.schedule_on(target, before, plan().limit.operation));
+    auto done = world_.host.schedule_on(target, before, plan().limit.operation);
+    if (!done && done.error().code == core::reason::not_found) {
+        done = {}; // what is gone takes no snapshots
+    }
+    auto f = repeated({core::act::schedule_on, target}, std::move(done));
     if (f.how == core::result::failed) {
         emit(core::warned{fmt::format("the snapshot schedule of {} of instance {} is still off ({}): `belay recover` "
                                       "puts it back",

@@ -136,7 +136,9 @@ core::finished transaction::keep() {
     }
     for (const auto& target : plan().targets) {
         auto done = world_.host.set_expiry(target, snapshot_name(), f.expires, request_limit);
-        if (!done) {
+        if (!done && done.error().code == core::reason::not_found) { // somebody deleted it: nothing is left to expire
+            emit(core::warned{core::describe(done.error())});
+        } else if (!done) {
             return repeated({core::act::keep, {}}, done);
         }
     }

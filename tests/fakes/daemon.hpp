@@ -30,6 +30,7 @@ struct saved : files {
     bool powered{}; ///< `volatile.last_state.power`, which a restore brings back like every key
     bool complete{};
     std::optional<core::wall_time> expires{};
+    int number{}; ///< in the order in which they were taken
 
     bool operator==(const saved&) const = default;
 };
@@ -115,6 +116,11 @@ public:
     }
 
     const disk& disk_of(const std::string& target) const { return target == "root" ? *this : volumes.at(target); }
+
+    /// What a schedule does.
+    void take_by_schedule(const std::string& name) {
+        snapshots[name] = {*this, config, powered, true, {}, ++snapshots_taken_};
+    }
 
     /// Does what has become due. Called whenever the clock may have moved.
     void catch_up(milliseconds now) {
@@ -252,7 +258,7 @@ private:
         if (o.target == "root" && facts.driver == "dir" && facts.running && !frozen) {
             o.froze = frozen = true;
         }
-        on.snapshots[o.name] = {on, config, powered, false};
+        on.snapshots[o.name] = {on, config, powered, false, {}, ++snapshots_taken_};
         return std::nullopt;
     }
 
@@ -393,6 +399,7 @@ private:
 
     int starts_{0};
     int restores_{0};
+    int snapshots_taken_{0};
     bool ruined_{false};
     std::set<std::string> since_restore_; ///< starts after a restore that succeeded
     std::map<std::string, files> before_restore_;

@@ -190,6 +190,7 @@ public:
                     const auto lock = s.config.find(std::string(core::lock_key_name));
                     all.push_back({name, {}, lock == s.config.end() ? std::string{} : lock->second, s.expires});
                 }
+                std::ranges::sort(all, {}, [&](const auto& s) { return disk_of(target).snapshots.at(s.name).number; });
                 return all;
             });
     }
@@ -386,7 +387,7 @@ private:
     core::error refused(const std::string& name, core::reason code, const failing& f) {
         if (f.how == trouble::error && name == "snapshot") {
             auto& row = disk_of(half_made_.first).snapshots[half_made_.second];
-            row = {disk_of(half_made_.first), config, powered, false};
+            row = {disk_of(half_made_.first), config, powered, false, {}, 0};
         }
         const bool lost = f.how == trouble::lost || f.how == trouble::error_after || f.how == trouble::transient;
         const auto meant = lost ? core::reason::no_daemon : code;

@@ -206,3 +206,40 @@ TEST_CASE("what of the limits of a project is in use, and what one more instance
     CHECK(c["limits.processes"] == 0);
     CHECK(c["limits.disk"] == (1LL << 30U) + (500LL << 20U));
 }
+
+TEST_CASE("a volume names the instances and the profiles that use it", "[incus]") {
+    const auto seen = decode_volume(R"({"metadata": {"name": "data", "type": "custom", "content_type": "filesystem",
+        "config": {"snapshots.schedule": "@daily"},
+        "used_by": ["/1.0/instances/web1", "/1.0/instances/web2?project=lab", "/1.0/instances/web3/snapshots/s",
+                    "/1.0/profiles/p?project=lab", "/1.0/images/x", 7]}})");
+    CHECK(seen.instances == std::vector<std::string>{"/1.0/instances/web1", "/1.0/instances/web2?project=lab"});
+    CHECK(seen.profiles == std::vector<std::string>{"/1.0/profiles/p?project=lab"});
+    CHECK(seen.schedule == "@daily");
+    CHECK(seen.content == "filesystem");
+    CHECK(decode_profile_users(R"({"metadata": {"used_by": ["/1.0/instances/web1", "/1.0/instances/a/snapshots/b"]}})") ==
+          std::vector<std::string>{"/1.0/instances/web1"});
+    for (const auto* broken : {"", "{}", "[]", R"({"metadata": {"used_by": 7}})", R"({"metadata": null})"}) {
+        CHECK(decode_volume(broken).instances.empty());
+        CHECK(decode_profile_users(broken).empty());
+    }
+}
+
+TEST_CASE("an instance of another project is called by it", "[incus]") {
+    CHECK(instance_label("/1.0/instances/web1", "default") == "web1");
+    CHECK(instance_label("/1.0/instances/web1?project=lab", "default") == "lab/web1");
+    CHECK(instance_label("/1.0/instances/web1?project=lab", "lab") == "web1");
+    CHECK(instance_label("/1.0/instances/web1", "lab") == "default/web1");
+    CHECK(instance_label("/1.0/instances/web1?project=lab&x=y", "lab") == "web1");
+}
+
+TEST_CASE("operations on the volumes of an instance count as its own", "[incus]") {
+    const std::string list = R"({"metadata": {"running": [
+        {"id": "a", "class": "task", "status_code": 103,
+         "resources": {"storage_volume_snapshots": ["/1.0/storage-pools/p/volumes/custom/data/snapshots/s?project=x"]}},
+        {"id": "b", "class": "task", "status_code": 103,
+         "resources": {"storage_volumes": ["/1.0/storage-pools/p/volumes/custom/data2"]}}]}})";
+    const auto tasks = decode_tasks(list, "default", "web1", {"/1.0/storage-pools/p/volumes/custom/data"});
+    REQUIRE(tasks.size() == 1);
+    CHECK(tasks.front().path == "/1.0/operations/a");
+    CHECK(decode_tasks(list, "default", "web1").empty());
+}
