@@ -91,21 +91,22 @@ void add_duration(CLI::App* app, const std::string& name, milliseconds& into, co
 /// An option with a fixed set of words; the first one is the default.
 template <class Enum>
 CLI::Option* add_choice(CLI::App* app, const std::string& name, Enum& into,
-                const std::vector<std::pair<std::string, Enum>>& words, const std::string& help) {
+                        const std::vector<std::pair<std::string, Enum>>& words, const std::string& help) {
     std::string list;
     for (const auto& [word, value] : words) {
         list += (list.empty() ? "" : "|") + word;
     }
-    return app->add_option_function<std::string>(
-           name,
-           [&into, name, words, list](const std::string& text) {
-               const auto found = std::ranges::find(words, text, &std::pair<std::string, Enum>::first);
-               if (found == words.end()) {
-                   refuse(name + ": '" + core::printable(text) + "' is not one of " + list);
-               }
-               into = found->second;
-           },
-           help)
+    return app
+        ->add_option_function<std::string>(
+            name,
+            [&into, name, words, list](const std::string& text) {
+                const auto found = std::ranges::find(words, text, &std::pair<std::string, Enum>::first);
+                if (found == words.end()) {
+                    refuse(name + ": '" + core::printable(text) + "' is not one of " + list);
+                }
+                into = found->second;
+            },
+            help)
         ->type_name(list)
         ->default_str(words.front().first);
 }
@@ -254,8 +255,9 @@ void add_keepsakes(CLI::App* app, run_options& into) {
         ->default_str("2");
     app->add_flag("--drop-if-unchanged", into.drop_if_unchanged,
                   "Keep no snapshot when the command succeeded and changed no package");
-    add_duration(app, "--evidence-limit", into.limit.evidence,
-                 "How long it may take to save what tells why the upgrade failed, before it is undone; 0 saves nothing");
+    add_duration(
+        app, "--evidence-limit", into.limit.evidence,
+        "How long it may take to save what tells why the upgrade failed, before it is undone; 0 saves nothing");
     add_list(app, "--evidence", into.evidence, "Save what this shell command in the instance prints as well", "CMD");
     app->add_flag("--keep-failed", into.keep_failed,
                   "Before it is undone, copy the broken state to a stopped instance NAME-failed-TXN");
@@ -320,8 +322,9 @@ void add_prune_options(CLI::App* app, prune_options& into) {
         ->check(CLI::Range(0, 1'000))
         ->type_name("N");
     app->add_flag("--dry-run", into.dry_run, "Say what would be deleted, and delete nothing");
-    app->footer("Exit codes: 0 done (also when a locked instance was skipped), 2 usage, 3 something could not be looked "
-                "at or deleted.");
+    app->footer(
+        "Exit codes: 0 done (also when a locked instance was skipped), 2 usage, 3 something could not be looked "
+        "at or deleted.");
 }
 
 void check_instances(const std::vector<std::string>& instances) {
@@ -343,7 +346,8 @@ void check_kept_names(const run_options& run) {
     for (const auto& name : run.instances) {
         const auto copy = core::failed_copy_name(name, core::make_transaction_id({}, 0));
         if (run.keep_failed && copy.size() > longest_name) {
-            refuse("--keep-failed: the copy of " + name + " would be called " + name + "-failed-TRANSACTION, longer than "
+            refuse("--keep-failed: the copy of " + name + " would be called " + name +
+                   "-failed-TRANSACTION, longer than "
                    "the 63 characters that Incus allows");
         }
     }
@@ -419,7 +423,8 @@ void add_commands(CLI::App& app, raw& into) {
     recover->footer("Exit codes: 0 all have ended well (or nothing to do), 4 one is not as healthy as before, 5 one "
                     "could not be ended.");
 
-    auto* prune = app.add_subcommand("prune", "Delete belay's own old snapshots, as every kept upgrade does at its end");
+    auto* prune =
+        app.add_subcommand("prune", "Delete belay's own old snapshots, as every kept upgrade does at its end");
     add_prune_options(prune, into.prune);
 
     auto* checks = app.add_subcommand("checks", "The health checks that are installed");

@@ -61,8 +61,8 @@ void mark_undoable(std::span<report::history_entry> entries, core::wall_time now
 snapshot_lists ask_incus(const std::vector<incus::instance_name>& which);
 
 /// One report document; of a transaction that has not ended `outcome`, `reason` and `exit_code` are null and `state` is
-/// "running", "waiting" or "interrupted". One that was taken back has the outcome and the state "superseded". `undoable`
-/// and `undo_until` (null: without a limit, or not undoable) as mark_undoable says.
+/// "running", "waiting" or "interrupted". One that was taken back has the outcome and the state "superseded".
+/// `undoable` and `undo_until` (null: without a limit, or not undoable) as mark_undoable says.
 std::string as_json(const report::history_entry& entry);
 
 /// An array of them.

@@ -17,9 +17,9 @@ inline constexpr std::array<const char*, 3> default_checks{"listening", "service
 core::expected<std::vector<core::check_spec>> select_checks(const check_options& options,
                                                             const checks::library& library);
 
-/// What is saved before a rollback: every collector that is installed, by name, then the shell commands in the instance,
-/// named command-1, command-2 and so on. The names are those of the files. Errors: usage (a collector that cannot be
-/// run, or has the name of a file that belay itself saves).
+/// What is saved before a rollback: every collector that is installed, by name, then the shell commands in the
+/// instance, named command-1, command-2 and so on. The names are those of the files. Errors: usage (a collector that
+/// cannot be run, or has the name of a file that belay itself saves).
 core::expected<std::vector<core::check_spec>> select_collectors(const std::vector<std::string>& commands,
                                                                 const checks::library& library);
 

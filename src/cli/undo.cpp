@@ -93,9 +93,10 @@ core::expected<void> make_way(undo& what, incus::instance& host, const core::ins
         if (!others.empty()) {
             return core::failure(
                 core::reason::not_restorable,
-                fmt::format("the storage of {} of instance {} ({}) restores only its newest snapshot, and newer than {} "
-                            "are: {}; delete them first (`incus snapshot delete`), if they are not needed",
-                            target, what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
+                fmt::format(
+                    "the storage of {} of instance {} ({}) restores only its newest snapshot, and newer than {} "
+                    "are: {}; delete them first (`incus snapshot delete`), if they are not needed",
+                    target, what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
         }
     }
     return {};

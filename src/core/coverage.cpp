@@ -19,8 +19,8 @@ bool chosen(const disk& d, const plan& how) {
 }
 
 const disk* disk_of(const std::string& target, const instance_facts& facts) {
-    const auto found = std::ranges::find_if(
-        facts.disks, [&](const disk& d) { return !d.volume.empty() && target_of(d) == target; });
+    const auto found =
+        std::ranges::find_if(facts.disks, [&](const disk& d) { return !d.volume.empty() && target_of(d) == target; });
     return found == facts.disks.end() ? nullptr : &*found;
 }
 
@@ -105,8 +105,7 @@ void settle(plan& how, const instance_facts& facts) {
     }
     how.pauses = how.mode == snapshot_mode::paused || how.mode == snapshot_mode::stopped ||
                  (how.mode == snapshot_mode::automatic && how.targets.size() > 1);
-    how.guards_schedule =
-        std::ranges::any_of(how.targets, [&](const auto& target) { return guarded(target, facts); });
+    how.guards_schedule = std::ranges::any_of(how.targets, [&](const auto& target) { return guarded(target, facts); });
 }
 
 std::string failed_copy_name(const std::string& instance, const std::string& txn) {

@@ -93,11 +93,11 @@ struct finished {
     result how{result::ok};
     error why{}; ///< empty when ok
     double seconds{};
-    std::optional<instance_facts> facts{}; ///< preflight, lock: what was examined
-    std::vector<reading> checks{};         ///< baseline, verify, reverify: the last round
-    std::vector<judged> judgements{};      ///< verify, reverify: the last round against the baseline
-    std::optional<command_end> command{};  ///< upgrade
-    std::optional<double> down_seconds{};  ///< restart: how long the instance was down; absent when it was not needed
+    std::optional<instance_facts> facts{};  ///< preflight, lock: what was examined
+    std::vector<reading> checks{};          ///< baseline, verify, reverify: the last round
+    std::vector<judged> judgements{};       ///< verify, reverify: the last round against the baseline
+    std::optional<command_end> command{};   ///< upgrade
+    std::optional<double> down_seconds{};   ///< restart: how long the instance was down; absent when it was not needed
     std::optional<package_diff> packages{}; ///< upgrade, evidence: what the command changed; absent when not known
     std::vector<std::string> evidence{};    ///< evidence: the files that were saved
     std::string copy{};                     ///< keep-failed: the instance that holds the broken state

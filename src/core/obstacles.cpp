@@ -85,9 +85,10 @@ expected<void> check_leftovers(const plan& how, const surroundings& seen) {
             continue;
         }
         const auto path = t.leftover.substr(0, t.leftover.size() - moved_suffix.size());
-        return failure(reason::not_restorable,
-                       "a restore of " + words_for(t.target, how) + " was cut short and left " + printable(t.leftover) +
-                           " behind, so that no other one can succeed; on the server: `" + mend_of_moved(path, true) + "`");
+        return failure(reason::not_restorable, "a restore of " + words_for(t.target, how) + " was cut short and left " +
+                                                   printable(t.leftover) +
+                                                   " behind, so that no other one can succeed; on the server: `" +
+                                                   mend_of_moved(path, true) + "`");
     }
     return {};
 }

@@ -50,8 +50,8 @@ std::string one_line(const package_diff& diff);
 /// The whole difference, a line each.
 std::string to_text(const package_diff& diff);
 
-/// A POSIX shell script that prints the packages of the instance it runs in, by dpkg, rpm, apk and pacman. Exit status 77
-/// when none of them has packages, 1 when one cannot list them all.
+/// A POSIX shell script that prints the packages of the instance it runs in, by dpkg, rpm, apk and pacman. Exit status
+/// 77 when none of them has packages, 1 when one cannot list them all.
 extern const std::string_view package_list_script;
 
 } // namespace belay::core

@@ -8,11 +8,11 @@
 // created while the journal says that the transaction took it.
 //
 // The rule: walk the transactions of an instance from the newest to the oldest. Upgrades that were kept, and were not
-// taken back since, count as long as the snapshot of the instance is there: that is what one can go back to. Once `keep`
-// of them were passed everything older goes, of kept upgrades and of others. What a failed run left (its rollback was
-// not healthy) and the present that an undo saved do not count, so that failed runs never push out the snapshot of a
-// kept upgrade. The snapshots of all targets of a transaction go together. Those of a transaction that has not ended,
-// or got stuck, never go: they may be the only way back.
+// taken back since, count as long as the snapshot of the instance is there: that is what one can go back to. Once
+// `keep` of them were passed everything older goes, of kept upgrades and of others. What a failed run left (its
+// rollback was not healthy) and the present that an undo saved do not count, so that failed runs never push out the
+// snapshot of a kept upgrade. The snapshots of all targets of a transaction go together. Those of a transaction that
+// has not ended, or got stuck, never go: they may be the only way back.
 #pragma once
 #include "core/event.hpp"
 
@@ -26,8 +26,8 @@ namespace belay::core {
 struct snapshot_entry {
     std::string name;
     wall_time created{};
-    std::string lock{};                  ///< the lock key within it; empty for a volume
-    std::optional<wall_time> expires{};  ///< nothing: never
+    std::string lock{};                 ///< the lock key within it; empty for a volume
+    std::optional<wall_time> expires{}; ///< nothing: never
 
     bool operator==(const snapshot_entry&) const = default;
 };
@@ -78,8 +78,8 @@ struct candidate {
     bool operator==(const candidate&) const = default;
 };
 
-/// Those whose snapshots go by the rule, oldest first, out of all of an instance in any order. Runs without targets only
-/// say what they took back. `keep` 0: none goes.
+/// Those whose snapshots go by the rule, oldest first, out of all of an instance in any order. Runs without targets
+/// only say what they took back. `keep` 0: none goes.
 std::vector<candidate> outdated(std::vector<candidate> all, int keep);
 
 } // namespace belay::core

@@ -93,10 +93,10 @@ namespace detail {
 template <class Enum, std::size_t N>
 using words = std::array<std::string_view, N>;
 
-inline constexpr words<act, 23> act_words{"preflight",   "lock",     "baseline",     "quiesce", "pause",   "snapshot",
-                                          "unpause",     "resume",   "schedule-off", "upgrade", "restart", "verify",
-                                          "confirm",     "evidence", "stop",         "keep-failed", "restore", "start", "reverify",
-                                          "schedule-on", "keep",     "discard",      "unlock"};
+inline constexpr words<act, 23> act_words{
+    "preflight",    "lock",    "baseline", "quiesce",     "pause",   "snapshot", "unpause", "resume",
+    "schedule-off", "upgrade", "restart",  "verify",      "confirm", "evidence", "stop",    "keep-failed",
+    "restore",      "start",   "reverify", "schedule-on", "keep",    "discard",  "unlock"};
 inline constexpr words<result, 5> result_words{"ok", "failed", "timed-out", "cancelled", "again"};
 inline constexpr words<verdict, 3> verdict_words{"commit", "undo", "refuse"};
 inline constexpr words<outcome, 6> outcome_words{"committed", "unchanged", "rolled-back", "rolled-back-unhealthy",

@@ -74,8 +74,7 @@ std::vector<long> copies_to(const std::filesystem::path& proc, IsPlace is_place)
             continue;
         }
         const auto words = arguments_of(entry->path());
-        if (words.size() > 1 && std::filesystem::path(words.front()).filename() == "rsync" &&
-            is_place(words.back())) {
+        if (words.size() > 1 && std::filesystem::path(words.front()).filename() == "rsync" && is_place(words.back())) {
             found.push_back(pid);
         }
     }

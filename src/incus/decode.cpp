@@ -153,8 +153,7 @@ bool concerns(const std::string& resource, const std::string& project, const std
 
 bool concerns_volume(const std::string& resource, const std::vector<std::string>& volumes) {
     const auto path = resource.substr(0, resource.find('?'));
-    return std::ranges::any_of(volumes,
-                               [&](const auto& own) { return path == own || path.starts_with(own + "/"); });
+    return std::ranges::any_of(volumes, [&](const auto& own) { return path == own || path.starts_with(own + "/"); });
 }
 
 bool concerns_any(const json& resources, const std::string& project, const std::string& instance,
@@ -178,8 +177,8 @@ const json& root_of(const json& devices) {
     if (!devices.is_object()) {
         return none;
     }
-    const auto found =
-        std::ranges::find_if(devices, [](const json& d) { return text(d, "type") == "disk" && text(d, "path") == "/"; });
+    const auto found = std::ranges::find_if(
+        devices, [](const json& d) { return text(d, "type") == "disk" && text(d, "path") == "/"; });
     return found == devices.end() ? none : *found;
 }
 
@@ -393,7 +392,8 @@ std::vector<std::string> decode_profile_users(std::string_view body) {
 
 std::string instance_label(const std::string& path, const std::string& project) {
     const auto mark = path.find('?');
-    const auto name = path.substr(path.rfind('/', mark) + 1, mark == std::string::npos ? mark : mark - path.rfind('/', mark) - 1);
+    const auto name =
+        path.substr(path.rfind('/', mark) + 1, mark == std::string::npos ? mark : mark - path.rfind('/', mark) - 1);
     constexpr std::string_view query = "project=";
     const auto at = mark == std::string::npos ? mark : path.find(query, mark);
     const auto where = at == std::string::npos ? std::string("default")
@@ -479,8 +479,8 @@ std::vector<core::snapshot_entry> decode_entries(std::string_view body) {
     std::vector<core::snapshot_entry> all;
     for (auto& s : decode_snapshots(body)) {
         const auto key = s.local.config.find(std::string(core::lock_key_name));
-        all.push_back({std::move(s.name), s.created, key == s.local.config.end() ? std::string() : key->second,
-                       s.expires});
+        all.push_back(
+            {std::move(s.name), s.created, key == s.local.config.end() ? std::string() : key->second, s.expires});
     }
     return all;
 }

@@ -121,9 +121,9 @@ std::string instance_label(const std::string& path, const std::string& project);
 /// What matters of the settings of a project.
 struct project_state {
     bool restricted{};
-    std::string snapshots{};   ///< `restricted.snapshots`
-    bool limited{};            ///< it has limits of some kind
-    bool own_volumes{};        ///< its custom volumes are not those of the default project
+    std::string snapshots{}; ///< `restricted.snapshots`
+    bool limited{};          ///< it has limits of some kind
+    bool own_volumes{};      ///< its custom volumes are not those of the default project
 };
 
 project_state decode_project(std::string_view body);

@@ -38,7 +38,9 @@ public:
             return errno == ENOENT && above != AT_FDCWD; // it went away while the one above was read
         }
         const std::unique_ptr<DIR, closes> folder(fdopendir(fd));
-        struct stat self{};
+
+        struct stat self {};
+
         if (!folder) {
             close(fd);
             return false;
@@ -70,7 +72,9 @@ private:
         if (steady_clock::now() >= until_) {
             return false;
         }
-        struct stat s{};
+
+        struct stat s {};
+
         if (fstatat(folder, name, &s, AT_SYMLINK_NOFOLLOW) != 0) {
             return errno == ENOENT;
         }

@@ -27,7 +27,8 @@ std::optional<std::uint64_t> folder_size(const std::filesystem::path& folder, st
                                          core::milliseconds limit);
 
 /// Lets a btrfs pool free now what was deleted from it, which it does some time later otherwise (ioctl BTRFS_IOC_SYNC,
-/// as `btrfs filesystem sync`): a restore into a full pool succeeds only then. Nothing happens where that cannot be done.
+/// as `btrfs filesystem sync`): a restore into a full pool succeeds only then. Nothing happens where that cannot be
+/// done.
 void free_what_was_deleted(const std::filesystem::path& daemon, const std::string& pool);
 
 } // namespace belay::incus

@@ -26,9 +26,9 @@ instance::instance(std::string socket, std::string project, std::string name, st
 
 std::string instance::path_of(const std::string& target, const std::string& below) const {
     const auto [pool, volume] = core::volume_of(target);
-    return volume.empty() ? path(below)
-                          : daemon_.in_project("/1.0/storage-pools/" + escape(pool) + "/volumes/custom/" +
-                                               escape(volume) + below);
+    return volume.empty()
+               ? path(below)
+               : daemon_.in_project("/1.0/storage-pools/" + escape(pool) + "/volumes/custom/" + escape(volume) + below);
 }
 
 /// How a person knows a target.
@@ -101,8 +101,8 @@ core::expected<void> instance::identify_server(const core::expected<response>& r
     return {};
 }
 
-/// The drivers and settings of the pools; empty when this user may not read a pool: then nothing is known of it. Along with pools
-/// that were not seen before the project is read, so that `check_restorable` need not wait for it.
+/// The drivers and settings of the pools; empty when this user may not read a pool: then nothing is known of it. Along
+/// with pools that were not seen before the project is read, so that `check_restorable` need not wait for it.
 core::expected<void> instance::read_surroundings(core::instance_facts& facts, const deadline& until) {
     std::set<std::string> pools{facts.pool};
     for (const auto& d : facts.disks) {

@@ -42,7 +42,7 @@ public:
     core::expected<void> schedule_on(const std::string& target, const std::optional<std::string>& schedule,
                                      core::milliseconds limit) override;
     core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string& target,
-                                                                core::milliseconds limit) override;
+                                                                     core::milliseconds limit) override;
     core::expected<void> set_expiry(const std::string& target, const std::string& name,
                                     std::optional<core::wall_time> when, core::milliseconds limit) override;
     core::expected<void> copy_to(const std::string& name, core::milliseconds limit) override;
@@ -84,11 +84,11 @@ private:
     std::string program_;
     std::optional<server_state> server_;
     std::map<std::string, pool_state> pools_; ///< seen so far
-    std::optional<response> project_;            ///< read along with the pool, for the check that follows
+    std::optional<response> project_;         ///< read along with the pool, for the check that follows
     bool ephemeral_{false};
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance
-    bool copies_may_run_{true}; ///< a daemon that died may have left some
+    bool copies_may_run_{true};              ///< a daemon that died may have left some
 };
 
 } // namespace belay::incus

@@ -99,7 +99,7 @@ private:
     transport transport_;
     std::string project_;
     std::vector<std::string> volumes_; ///< whose operations are watched, too
-    bool settled_{false}; ///< not before the first look: a killed belay may have left something
+    bool settled_{false};              ///< not before the first look: a killed belay may have left something
 };
 
 /// Whether the daemon refused because another operation on the instance is under way, which it says in words only.

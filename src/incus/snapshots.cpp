@@ -55,12 +55,11 @@ core::expected<void> instance::snapshot(const std::string& target, const std::st
         return {};
     }
     if (says_no_room(done.error().cause)) {
-        return core::failure(
-            reason::no_space,
-            fmt::format("there is no room for a snapshot of {}: free some space in its storage pool "
-                        "(`incus storage info POOL`)",
-                        words_for(target)),
-            done.error().cause);
+        return core::failure(reason::no_space,
+                             fmt::format("there is no room for a snapshot of {}: free some space in its storage pool "
+                                         "(`incus storage info POOL`)",
+                                         words_for(target)),
+                             done.error().cause);
     }
     return std::unexpected(in_words(std::move(done).error(), reason::snapshot_failed,
                                     fmt::format("the snapshot of {} failed", words_for(target))));
@@ -100,8 +99,7 @@ core::expected<void> instance::discard(const std::string& target, const std::str
 
 /// The pruner, every minute, deletes a snapshot that has expired also while it is being restored, and then the data is
 /// gone: so it must not expire, and that is read back, when nothing is under way on the instance any more.
-core::expected<void> instance::make_eternal(const std::string& target, const std::string& name,
-                                            const deadline& until) {
+core::expected<void> instance::make_eternal(const std::string& target, const std::string& name, const deadline& until) {
     for (const bool last_look : {false, true}) {
         const auto r = daemon_.settle_and_get(name_, snapshot_path(target, name), until);
         if (!r) {
@@ -151,7 +149,8 @@ core::expected<void> instance::restore(const std::string& target, const std::str
                  fmt::format("snapshot {1} of {0} could not be restored{2}", words_for(target), name, hint)));
 }
 
-core::expected<std::vector<core::snapshot_entry>> instance::list_snapshots(const std::string& target, milliseconds limit) {
+core::expected<std::vector<core::snapshot_entry>> instance::list_snapshots(const std::string& target,
+                                                                           milliseconds limit) {
     const auto r = daemon_.get(path_of(target, "/snapshots?recursion=1"), deadline(limit));
     if (!r) {
         return std::unexpected(in_words(r.error(), reason::io_error,
@@ -169,12 +168,11 @@ core::expected<void> instance::set_expiry(const std::string& target, const std::
     }
     auto e = std::move(done).error();
     if (e.code == reason::not_found) {
-        return core::failure(reason::not_found,
-                             fmt::format("{} has no snapshot {}", words_for(target), name), e.cause);
+        return core::failure(reason::not_found, fmt::format("{} has no snapshot {}", words_for(target), name), e.cause);
     }
-    return std::unexpected(in_words(std::move(e), reason::io_error,
-                                    fmt::format("the expiry of snapshot {1} of {0} could not be set", words_for(target),
-                                                name)));
+    return std::unexpected(
+        in_words(std::move(e), reason::io_error,
+                 fmt::format("the expiry of snapshot {1} of {0} could not be set", words_for(target), name)));
 }
 
 core::expected<void> instance::set_schedule(const std::string& target, const std::string& value,
@@ -213,15 +211,16 @@ core::expected<void> instance::copy_to(const std::string& name, milliseconds lim
         return std::unexpected(
             in_words(r.error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
     }
-    auto done = daemon_.change({"POST", daemon_.in_project("/1.0/instances"), copy_body(decode_for_copy(r->body), name)}, until);
+    auto done = daemon_.change(
+        {"POST", daemon_.in_project("/1.0/instances"), copy_body(decode_for_copy(r->body), name)}, until);
     if (done) {
         return {};
     }
     if (const auto there = daemon_.get(daemon_.in_project("/1.0/instances/" + escape(name)), until); there) {
         return {};
     }
-    return std::unexpected(in_words(std::move(done).error(), reason::io_error,
-                                    fmt::format("instance {} could not be copied", name_)));
+    return std::unexpected(
+        in_words(std::move(done).error(), reason::io_error, fmt::format("instance {} could not be copied", name_)));
 }
 
 } // namespace belay::incus

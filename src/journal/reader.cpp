@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 #include <cerrno>
 #include <ranges>
+#include <set>
 
 namespace belay::journal {
 

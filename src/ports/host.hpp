@@ -122,7 +122,7 @@ public:
 
     /// The snapshots of a target, oldest first. Errors: not_found, no_permission, no_daemon.
     virtual core::expected<std::vector<core::snapshot_entry>> list_snapshots(const std::string& target,
-                                                                        milliseconds limit) = 0;
+                                                                             milliseconds limit) = 0;
 
     /// Sets when a snapshot expires; nothing: never. Error not_found when there is no such snapshot.
     virtual core::expected<void> set_expiry(const std::string& target, const std::string& name,

@@ -119,8 +119,8 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& list, 
 namespace {
 
 std::tm calendar(core::wall_time time) {
-    return fmt::gmtime(std::chrono::system_clock::to_time_t(
-        std::chrono::time_point_cast<std::chrono::system_clock::duration>(time)));
+    return fmt::gmtime(
+        std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(time)));
 }
 
 } // namespace

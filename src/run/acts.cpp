@@ -67,8 +67,7 @@ core::finished transaction::preflight() {
         f.facts = examined_.facts;
         return f;
     }
-    auto f =
-        outcome_of(plan().undoes_kept ? find_snapshot() : check_restorable());
+    auto f = outcome_of(plan().undoes_kept ? find_snapshot() : check_restorable());
     f.facts = examined_.facts;
     return f;
 }
@@ -290,14 +289,15 @@ core::expected<bool> transaction::restart_needed() {
     return end.how != ports::ended::exited || end.exit_code != 1;
 }
 
-/// Waits until the instance has booted: a program can be run in it, and its systemd, if it has one, has no job any more.
-/// Error: restart_failed, when it hangs.
+/// Waits until the instance has booted: a program can be run in it, and its systemd, if it has one, has no job any
+/// more. Error: restart_failed, when it hangs.
 core::expected<void> transaction::await_boot(core::milliseconds limit) {
     const auto stop = state().decision ? std::stop_token{} : world_.inbox.interrupts();
     const auto give_up = world_.clock.monotonic() + limit;
     for (pacing pace; !stop.stop_requested();) {
         const ports::guest_command what{.argv = {"sh", "-c", std::string(booted_script)}};
-        const auto asked = world_.host.exec(what, request_limit, [](auto, auto) {}, stop);
+        const auto asked = world_.host.exec(
+            what, request_limit, [](auto, auto) {}, stop);
         if (asked && asked->how == ports::ended::exited && asked->exit_code == 0) {
             return {};
         }

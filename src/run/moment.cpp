@@ -47,9 +47,9 @@ core::expected<void> transaction::run_hook(const std::string& name, const std::s
     if (end->how == ports::ended::exited && end->exit_code == 0) {
         return {};
     }
-    const auto how = end->how == ports::ended::exited ? fmt::format("exited with {}", end->exit_code)
-                                                      : fmt::format("did not end within {}",
-                                                                    core::format_duration(plan().limit.hook));
+    const auto how = end->how == ports::ended::exited
+                         ? fmt::format("exited with {}", end->exit_code)
+                         : fmt::format("did not end within {}", core::format_duration(plan().limit.hook));
     return core::failure(core::reason::snapshot_failed,
                          fmt::format("the {} command of instance {} {}", name, plan().instance, how),
                          core::printable(core::last_line(said)));
@@ -78,11 +78,11 @@ core::finished transaction::pause() {
     const auto begin = world_.clock.monotonic();
     paused_at_ = paused_at_.value_or(world_.clock.boottime());
     const auto done = world_.host.stop(plan().limit.stop, plan().limit.operation);
-    if (done && plan().limit.stop > core::milliseconds{0} &&
-        world_.clock.monotonic() - begin >= plan().limit.stop) {
-        emit(core::warned{fmt::format("instance {} did not stop within {} and was stopped by force: its snapshot is that "
-                                      "of a crash",
-                                      plan().instance, core::format_duration(plan().limit.stop))});
+    if (done && plan().limit.stop > core::milliseconds{0} && world_.clock.monotonic() - begin >= plan().limit.stop) {
+        emit(core::warned{
+            fmt::format("instance {} did not stop within {} and was stopped by force: its snapshot is that "
+                        "of a crash",
+                        plan().instance, core::format_duration(plan().limit.stop))});
     }
     return patient({core::act::pause, {}}, outcome_of(done));
 }

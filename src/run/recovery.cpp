@@ -74,9 +74,8 @@ bool transaction::moved_back(const ports::examined& now) const {
 /// Whether the journal says of every volume that it was restored. Who restores by hand and takes the lock off leaves no
 /// trace on a volume.
 bool transaction::volumes_restored() const {
-    return std::ranges::all_of(plan().targets, [&](const auto& target) {
-        return target == "root" || state().ok(core::act::restore, target);
-    });
+    return std::ranges::all_of(
+        plan().targets, [&](const auto& target) { return target == "root" || state().ok(core::act::restore, target); });
 }
 
 /// Whether the lock is the one within the snapshot that this undo restores: its own restore has brought it back.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds and deletes the old snapshots of an instance by the rule of core/retention.hpp: at the end of every upgrade that
-// is kept, and for `belay prune`.
+// Finds and deletes the old snapshots of an instance by the rule of core/retention.hpp: at the end of every upgrade
+// that is kept, and for `belay prune`.
 #pragma once
 #include "ports/host.hpp"
 #include "ports/locks.hpp"
@@ -31,9 +31,9 @@ struct found_old {
     std::vector<old_snapshot> snapshots;
 };
 
-/// The snapshots that go when so many kept upgrades are to have one; without a number as many as the newest kept upgrade
-/// asked for. Those of a transaction are side by side, the instance's own last. Changes nothing. Errors: not_found,
-/// no_permission, no_daemon, io_error.
+/// The snapshots that go when so many kept upgrades are to have one; without a number as many as the newest kept
+/// upgrade asked for. Those of a transaction are side by side, the instance's own last. Changes nothing. Errors:
+/// not_found, no_permission, no_daemon, io_error.
 core::expected<found_old> find_old(ports::host& host, const ports::locks& locks, const subject& whose,
                                    std::optional<int> keep);
 

@@ -130,9 +130,10 @@ core::finished transaction::discard(const std::string& target) {
     auto f = repeated({core::act::discard, target}, discard_from(own ? std::vector{target} : plan().targets, name));
     if (f.how == core::result::failed) {
         const core::incus_commands incus(plan().instance, plan().project);
-        emit(core::warned{fmt::format("snapshot {} of {} could not be deleted ({}): `belay recover` tries again, or `{}`",
-                                      name, target == "root" || !own ? "instance " + plan().instance : "volume " + target,
-                                      core::describe(f.why), incus.snapshot("delete", own ? target : "root", name))});
+        emit(core::warned{
+            fmt::format("snapshot {} of {} could not be deleted ({}): `belay recover` tries again, or `{}`", name,
+                        target == "root" || !own ? "instance " + plan().instance : "volume " + target,
+                        core::describe(f.why), incus.snapshot("delete", own ? target : "root", name))});
     }
     return f;
 }

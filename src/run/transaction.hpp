@@ -179,7 +179,7 @@ private:
     bool record_lost_{false};
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
-    std::optional<double> paused_at_; ///< the instance is stopped for its snapshots since
+    std::optional<double> paused_at_;     ///< the instance is stopped for its snapshots since
     bool restore_lost_{false};            ///< the answer of the last one never came
     std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
     std::string daemon_;                  ///< the process that the daemon was when it was last known

@@ -143,8 +143,7 @@ scenario everything(std::string name, scenario s) {
 
 /// The instance is stopped for its snapshots.
 scenario stopped(std::string name, scenario s) {
-    return with(std::move(s), std::move(name),
-                [](fake_world& w) { w.plan.mode = core::snapshot_mode::stopped; });
+    return with(std::move(s), std::move(name), [](fake_world& w) { w.plan.mode = core::snapshot_mode::stopped; });
 }
 
 scenario unchanged() {

@@ -25,7 +25,7 @@ struct site {
     int boot{1};
 
     bool command_began{false};
-    bool journal_failed{false}; ///< a process could not write to it
+    bool journal_failed{false};      ///< a process could not write to it
     std::vector<std::string> broken; ///< rules that a process broke while it ran, as sentences
 
     core::state known() const;

@@ -107,7 +107,8 @@ public:
     // What happened that must not, as sentences.
     std::vector<std::string> harm;
 
-    static inline const std::string volume_restored_again = "what the instance wrote to a volume after its rollback is gone";
+    static inline const std::string volume_restored_again =
+        "what the instance wrote to a volume after its rollback is gone";
 
     disk& disk_of(const std::string& target) { return target == "root" ? *this : volumes[target]; }
 

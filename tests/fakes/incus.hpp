@@ -31,8 +31,8 @@ public:
 
     bool program_runs{true}; ///< whether `exec true` works while it is running
     bool restart_needed{false};
-    bool boots{true};                                  ///< a restart comes to its end
-    std::string packages{"app\t1\n"};                  ///< what the package manager lists
+    bool boots{true};                                    ///< a restart comes to its end
+    std::string packages{"app\t1\n"};                    ///< what the package manager lists
     std::function<int(fake_incus&, bool quiesces)> hook; ///< quiesce and resume; none: they succeed
 
     // What happened.

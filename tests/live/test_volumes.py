@@ -9,6 +9,7 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import unittest
 
 import live
 
@@ -29,6 +30,28 @@ def volume_tree(pool, volume):
 def snapshots_of(pool, volume):
     done = live.incus("query", f"/1.0/storage-pools/{pool}/volumes/custom/{volume}/snapshots?recursion=1")
     return {s["name"].rsplit("/")[-1]: s["expires_at"] for s in json.loads(done.stdout)}
+
+
+SCHEDULED = {}  # instances whose upgrade waits for a snapshot of their schedule, and the belay that does it
+
+
+def setUpModule():
+    if not os.environ.get("BELAY_TEST_LIVE"):
+        return
+    state = unittest.enterModuleContext(tempfile.TemporaryDirectory(prefix="belay-state-"))
+    for pool in "btrfs", "dir":
+        name = unittest.enterModuleContext(live.instance(pool=pool, config=("snapshots.schedule=* * * * *", "snapshots.expiry=1M",
+                                                                            "snapshots.pattern=auto%d")))
+        live.sh(name, "echo old >/f")
+        SCHEDULED[name] = subprocess.Popen(
+            [os.environ["BELAY"], "run", "--format", "json", "--state-dir", state, *QUICK, name, "--", "sh", "-c",
+             "echo new >/f; until [ -e /run/go ]; do sleep 0.1; done; exit 3"], stdout=subprocess.PIPE, text=True)
+        unittest.addModuleCleanup(end, SCHEDULED[name])
+
+
+def end(process):
+    process.kill()
+    process.communicate()
 
 
 class Volumes(live.TestCase):
@@ -246,27 +269,19 @@ class FullPool(Volumes):
 
 
 class Schedules(Volumes):
-    def test_a_snapshot_of_a_schedule_comes_in_between(self):
-        """Of every minute, with an expiry: neither it nor the pruner is in the way of the rollback."""
-        names, runs = [], []
-        for pool in "btrfs", "dir":
-            name = self.instance(pool=pool, config=("snapshots.schedule=* * * * *", "snapshots.expiry=1M",
-                                                    "snapshots.pattern=auto%d"))
-            live.sh(name, "echo old >/f")
-            names.append(name)
-            runs.append(subprocess.Popen([os.environ["BELAY"], "run", "--format", "json", *QUICK, name, "--", "sh", "-c",
-                                          "echo new >/f; until [ -e /run/go ]; do sleep 0.1; done; exit 3"],
-                                         env=os.environ | self.env, stdout=subprocess.PIPE, text=True))
+    """Of every minute, with an expiry. They are upgraded from the first test of this file on, because a minute is long."""
 
+    def test_a_snapshot_of_a_schedule_comes_in_between(self):
         def scheduled(name):
             return "auto" in live.incus("snapshot", "list", name, "-f", "csv", "-c", "n").stdout
 
-        live.wait_until(lambda: all(scheduled(name) for name in names), 130, "the schedule has taken its snapshots")
-        for name, run in zip(names, runs):
+        for name, run in SCHEDULED.items():
+            live.wait_until(lambda: scheduled(name), 130, "the schedule has taken its snapshot")
             live.sh(name, "touch /run/go")
             report = json.loads(run.communicate(timeout=120)[0])
             self.assertEqual((run.returncode, live.sh(name, "cat /f")), (1, "old\n"), report["message"])
             self.assertEqual(live.incus("config", "get", name, "snapshots.schedule").stdout.strip(), "* * * * *")
+            self.assertTrue(scheduled(name))
 
 
 class Database(Volumes):

@@ -246,7 +246,8 @@ TEST_CASE("prune is for all instances unless some are named, and asks each for i
     CHECK_FALSE(plain.keep);
     CHECK_FALSE(plain.project);
     CHECK_FALSE(plain.dry_run);
-    const auto all = read_as<cli::prune_options>({"prune", "web1", "--keep", "3", "--dry-run", "web2", "--project", "lab"});
+    const auto all =
+        read_as<cli::prune_options>({"prune", "web1", "--keep", "3", "--dry-run", "web2", "--project", "lab"});
     CHECK(all.instances == words{"web1", "web2"});
     CHECK(all.keep == 3);
     CHECK(all.project == "lab");

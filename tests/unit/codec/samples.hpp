@@ -79,9 +79,10 @@ inline core::finished full_finished(const std::string& text) {
     core::finished e{{core::act::schedule_off, text}, 3, core::result::timed_out};
     e.why = {core::reason::daemon_lost, text, text, true};
     e.seconds = 3600.001;
-    e.facts = core::instance_facts{text, text, text, text, text,
-                                   text, text, true, true, {{text, text, text, true, true, text, text, text, {text}, ""}, {}},
-                                   "", text, text};
+    e.facts =
+        core::instance_facts{text, text, text, text, text,
+                             text, text, true, true, {{text, text, text, true, true, text, text, text, {text}, ""}, {}},
+                             "",   text, text};
     e.checks = {{text, core::place::guest, true, core::health::fail, text, {text, "a"}, {"b", text}, 0.5}};
     e.judgements = {full_judged(text)};
     e.command = core::command_end{137, 1ULL << 63U};

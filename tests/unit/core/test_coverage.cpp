@@ -91,7 +91,8 @@ TEST_CASE("the plan is settled by what the instance has") {
     SECTION("with volumes it is paused, and each comes once") {
         auto again = volume("tank", "data");
         again.device = "second";
-        settle(how, with({root, volume("tank", "data"), again, volume("fast", "log"), volume("tank", "pics", {"web2"})}));
+        settle(how,
+               with({root, volume("tank", "data"), again, volume("fast", "log"), volume("tank", "pics", {"web2"})}));
         CHECK(how.targets == names{"root", "tank/data", "fast/log"});
         CHECK(how.pauses);
     }

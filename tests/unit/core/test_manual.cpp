@@ -246,5 +246,5 @@ TEST_CASE("what is known of the storage drivers") {
 TEST_CASE("what was moved aside is put back when there is nothing in its place") {
     CHECK(mend_of_moved("/p/w 1", false) == "mv '/p/w 1.incustmp' '/p/w 1'");
     CHECK(mend_of_moved("/p/w1", true) == "if rmdir /p/w1 2>/dev/null; then mv /p/w1.incustmp /p/w1; else rmdir "
-                                                "/p/w1.incustmp 2>/dev/null || btrfs subvolume delete /p/w1.incustmp; fi");
+                                          "/p/w1.incustmp 2>/dev/null || btrfs subvolume delete /p/w1.incustmp; fi");
 }

@@ -43,8 +43,8 @@ public:
     json project_config{{"features.images", "true"}};
     json project_resources = json::object(); ///< as in the state of the project
     json pool_config = json::object();
-    std::optional<json> pool_space{};        ///< without it the daemon does not say
-    std::string location{"none"};            ///< the cluster member that the instance is on
+    std::optional<json> pool_space{}; ///< without it the daemon does not say
+    std::string location{"none"};     ///< the cluster member that the instance is on
     std::string member_status{"Online"};
     json expanded_config = json::object();
     bool ephemeral{false};
@@ -62,9 +62,9 @@ public:
     bool forgets{false};            ///< operations are gone at once
     bool forbids{false};            ///< 403 to everything
     bool forbids_pools{false};
-    std::string forbids_one{}; ///< 403 to this path
+    std::string forbids_one{};      ///< 403 to this path
     std::set<std::string> hidden{}; ///< 403 to these
-    std::string cut_once{};    ///< the answer to this path is cut off, once
+    std::string cut_once{};         ///< the answer to this path is cut off, once
     bool garbage{false};
     bool stubborn_expiry{false}; ///< says yes, and keeps the expiry
 
@@ -147,7 +147,8 @@ private:
         if (garbage) {
             return {.status = 200, .body = "<html>\xff\x00 not json"};
         }
-        if (forbids || path == forbids_one || hidden.contains(path) || (forbids_pools && path.starts_with("/1.0/storage-pools"))) {
+        if (forbids || path == forbids_one || hidden.contains(path) ||
+            (forbids_pools && path.starts_with("/1.0/storage-pools"))) {
             return failure(403, "Forbidden");
         }
         if (path.starts_with("/1.0/operations/") && path.ends_with("/wait")) {

@@ -216,8 +216,9 @@ TEST_CASE("a volume names the instances and the profiles that use it", "[incus]"
     CHECK(seen.profiles == std::vector<std::string>{"/1.0/profiles/p?project=lab"});
     CHECK(seen.schedule == "@daily");
     CHECK(seen.content == "filesystem");
-    CHECK(decode_profile_users(R"({"metadata": {"used_by": ["/1.0/instances/web1", "/1.0/instances/a/snapshots/b"]}})") ==
-          std::vector<std::string>{"/1.0/instances/web1"});
+    CHECK(
+        decode_profile_users(R"({"metadata": {"used_by": ["/1.0/instances/web1", "/1.0/instances/a/snapshots/b"]}})") ==
+        std::vector<std::string>{"/1.0/instances/web1"});
     for (const auto* broken : {"", "{}", "[]", R"({"metadata": {"used_by": 7}})", R"({"metadata": null})"}) {
         CHECK(decode_volume(broken).instances.empty());
         CHECK(decode_profile_users(broken).empty());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What surrounds the snapshots: hooks, a stop of the instance, schedules; and what an upgrade that changed nothing leaves.
+// What surrounds the snapshots: hooks, a stop of the instance, schedules; and what an upgrade that changed nothing
+// leaves.
 #include "fakes/world.hpp"
 
 #include <catch2/catch_test_macros.hpp>
