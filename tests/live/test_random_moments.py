@@ -67,10 +67,15 @@ class CutRestore(test_recovery.Crash):
                 name = self.upgraded("btrfs")
                 leftover = live.rootfs(name).parent.resolve().parent / f"{name}.incustmp"
                 options, script = SCENARIOS["bad command"]
+                run = subprocess.Popen([os.environ["BELAY"], "run", "--format", "json", "--state-dir", self.state, *LIMITS,
+                                        name, "--", "sh", "-c", f"until [ -e /run/go ]; do sleep 0.05; done; {script}"],
+                                       stdout=subprocess.PIPE, text=True)
+                live.wait_until(lambda: live.incus("snapshot", "list", name, "-f", "csv").stdout, 20, "the snapshot is taken")
                 live.run("btrfs", "subvolume", "create", leftover, check=True)
-                code, report = live.report("run", "--state-dir", self.state, *LIMITS, name, "--", "sh", "-c", script)
-                self.assertEqual((code, report["outcome"]), (5, "stuck"), report["message"])
-                self.assertTrue(report["manual"][0].startswith("btrfs subvolume delete "), report["manual"])
+                live.sh(name, "touch /run/go")
+                report = json.loads(run.communicate(timeout=120)[0])
+                self.assertEqual((run.returncode, report["outcome"]), (5, "stuck"), report["message"])
+                self.assertIn("btrfs subvolume delete ", report["manual"][0])
                 self.assertEqual(self.recover().returncode, 5)
                 for command in report["manual"] if everything else report["manual"][:1]:
                     live.run("sh", "-c", command, check=True)
