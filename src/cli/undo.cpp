@@ -5,7 +5,6 @@
 #include "cli/selection.hpp"
 #include "cli/surroundings.hpp"
 #include "core/coverage.hpp"
-#include "core/drivers.hpp"
 #include "core/durations.hpp"
 #include "core/names.hpp"
 #include "core/text.hpp"
@@ -76,8 +75,7 @@ core::expected<std::vector<std::string>> newer_snapshots(const undo& what, incus
 core::expected<void> make_way(undo& what, incus::instance& host, const core::instance_facts& now) {
     what.plan.takes_present = true;
     for (const auto& target : what.plan.targets) {
-        const auto driver = core::driver_of(target, now);
-        if (!core::restores_only_newest(driver)) {
+        if (!core::restores_only_newest(target, now)) {
             continue;
         }
         what.plan.takes_present = false;
@@ -96,7 +94,8 @@ core::expected<void> make_way(undo& what, incus::instance& host, const core::ins
                 fmt::format(
                     "the storage of {} of instance {} ({}) restores only its newest snapshot, and newer than {} "
                     "are: {}; delete them first (`incus snapshot delete`), if they are not needed",
-                    target, what.plan.instance, driver, what.plan.restores, fmt::join(others, ", ")));
+                    target, what.plan.instance, core::driver_of(target, now), what.plan.restores,
+                    fmt::join(others, ", ")));
         }
     }
     return {};

@@ -78,10 +78,16 @@ std::string driver_of(const std::string& target, const instance_facts& facts) {
     return target == "root" ? facts.driver : d == nullptr ? std::string{} : d->driver;
 }
 
+bool restores_only_newest(const std::string& target, const instance_facts& facts) {
+    const auto dependent = [](const disk& d) { return d.covered && !d.volume.empty(); };
+    return restores_only_newest(driver_of(target, facts)) ||
+           (target == "root" && std::ranges::any_of(facts.disks, dependent));
+}
+
 bool guarded(const std::string& target, const instance_facts& facts) {
     const auto schedule =
         target == "root" ? facts.effective_schedule : schedule_of(target, facts).value_or(std::string{});
-    return restores_only_newest(driver_of(target, facts)) && !never_scheduled(schedule);
+    return restores_only_newest(target, facts) && !never_scheduled(schedule);
 }
 
 std::optional<std::string> schedule_of(const std::string& target, const instance_facts& facts) {

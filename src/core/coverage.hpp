@@ -47,6 +47,10 @@ std::optional<std::string> schedule_of(const std::string& target, const instance
 /// The storage driver of a target; empty when it is not known.
 std::string driver_of(const std::string& target, const instance_facts& facts);
 
+/// Whether only the newest snapshot of a target can be restored: for its driver, or because a dependent volume goes
+/// with the instance (Incus, storage/backend.go, RestoreInstanceSnapshot).
+bool restores_only_newest(const std::string& target, const instance_facts& facts);
+
 /// Fills in what of the plan follows from the instance: the targets, whether it is paused, whether a schedule must be
 /// guarded. An undo of a kept upgrade has its targets from that one.
 void settle(plan& how, const instance_facts& facts);

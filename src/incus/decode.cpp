@@ -182,6 +182,12 @@ const json& root_of(const json& devices) {
     return found == devices.end() ? none : *found;
 }
 
+bool changes_something(const json& op) {
+    const auto kind = text(op, "class");
+    const auto what = text(op, "description");
+    return kind == "task" || (kind == "websocket" && what != "Executing command" && what != "Showing console");
+}
+
 /// `/1.0/instances/N?project=P`, and not a snapshot of it.
 bool is_instance(const std::string& path) {
     constexpr std::string_view head = "/1.0/instances/";
@@ -505,7 +511,7 @@ std::vector<task> decode_tasks(std::string_view body, const std::string& project
         }
         for (const auto& op : operations) {
             const int code = number(op, "status_code");
-            if (code < 200 && text(op, "class") == "task" && !text(op, "id").empty() &&
+            if (code < 200 && changes_something(op) && !text(op, "id").empty() &&
                 concerns_any(member(op, "resources"), project, instance, volumes)) {
                 tasks.push_back({"/1.0/operations/" + escape(text(op, "id")), text(op, "description")});
             }

@@ -169,8 +169,8 @@ struct task {
 };
 
 /// The operations under way that work on an instance, or on one of these volumes (paths without a query), from the list
-/// with recursion=1. Not the commands that are executed in it, which may be anybody's shell: only background tasks
-/// change it.
+/// with recursion=1. Background tasks and migrations, whose data goes over websockets; not the commands that are
+/// executed in it, which may be anybody's shell (Incus, operationtype.Type.Description).
 std::vector<task> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
                                const std::vector<std::string>& volumes = {});
 

@@ -115,6 +115,28 @@ def delete(name):
             raise AssertionError(f"cannot delete {name}: {done.stderr}")
 
 
+@contextlib.contextmanager
+def volume(pool):
+    """The name of a custom volume that is deleted at the end."""
+    name = f"v{os.getpid()}-{next(_numbers)}"
+    incus("storage", "volume", "create", pool, name)
+    try:
+        yield name
+    finally:
+        incus("storage", "volume", "delete", pool, name)
+
+
+def volume_path(pool, name):
+    """Where the host sees the content of a custom volume of the default project."""
+    return pathlib.Path(os.environ["INCUS_DIR"], "storage-pools", pool, "custom", f"default_{name}")
+
+
+def volume_snapshots(pool, name):
+    """Its snapshots: name -> when each expires."""
+    listed = incus("query", f"/1.0/storage-pools/{pool}/volumes/custom/{name}/snapshots?recursion=1").stdout
+    return {s["name"].rsplit("/")[-1]: s["expires_at"] for s in json.loads(listed)}
+
+
 def recorded(name, *argv, check=True, timeout=120):
     """Runs a program in the instance. The daemon records its output, because `incus exec` now and then loses that of a
     command that ends within milliseconds."""

@@ -44,9 +44,13 @@ class Crash(live.TestCase):
     def setUp(self):
         self.state = self.enterContext(tempfile.TemporaryDirectory(prefix="belay-state-"))
 
-    def upgraded(self, pool):
+    def upgraded(self, pool, volume=None):
         name = self.instance(pool=pool)
-        live.sh(name, f"mkdir /d && for i in $(seq 1 {FILES}); do echo old >/d/$i; done; "
+        if volume:
+            live.incus("storage", "volume", "attach", pool, volume, name, "/d")
+        self.volume = pool, volume
+        self.folder = live.volume_path(pool, volume) if volume else live.rootfs(name) / "d"
+        live.sh(name, f"mkdir -p /d && for i in $(seq 1 {FILES}); do echo old >/d/$i; done; "
                       "dd if=/dev/urandom of=/d/big bs=1M count=6 2>/dev/null; sync")
         return name
 
@@ -64,7 +68,7 @@ class Crash(live.TestCase):
 
     def content(self, name):
         root = live.rootfs(name)
-        seen = {(root / "d" / str(i)).read_text().strip() for i in range(1, FILES + 1)}
+        seen = {(self.folder / str(i)).read_text().strip() for i in range(1, FILES + 1)}
         seen.add("new" if (root / "new").exists() else "old")
         return seen.pop() if len(seen) == 1 else f"a mix: {seen}"
 
@@ -84,6 +88,8 @@ class Crash(live.TestCase):
         self.assertIn(last["outcome"], expected, last["message"])
         snapshots = live.incus("snapshot", "list", name, "-f", "csv", "-c", "n").stdout.split()
         self.assertEqual((self.content(name), snapshots), expected[last["outcome"]], last["message"])
+        if self.volume[1]:
+            self.assertEqual(list(live.volume_snapshots(*self.volume)), snapshots)
         self.assertEqual(live.status(name), "RUNNING")
         for key in "user.belay.transaction", "user.belay.restored":
             self.assertEqual(live.incus("config", "get", name, key).stdout.strip(), "")
@@ -94,7 +100,7 @@ class Crash(live.TestCase):
         return live.wait_until(lambda: process_state(run.pid) in "TXZ", 60, "belay stops or ends") and \
             process_state(run.pid) == "T"
 
-    def after_each_event(self, pool, scenario, die):
+    def after_each_event(self, pool, scenario, die, volume=None):
         """Stops belay after one journalled event in turn, and each time `die` lets somebody die and brings all to an end.
         After every second event, from the first or the second on by chance, unless BELAY_TEST_EVERY is another number."""
         moments = 0
@@ -102,7 +108,7 @@ class Crash(live.TestCase):
         first = random.randint(1, every)
         print(f"{scenario} on {pool}: after event {first} and every {every} more", file=sys.stderr)
         for seq in range(first, 80, every):
-            name = self.upgraded(pool)
+            name = self.upgraded(pool, volume)
             run = self.begin(name, scenario, seq)
             if self.halted(run):
                 with self.subTest(pool=pool, scenario=scenario, after=seq):
@@ -114,7 +120,10 @@ class Crash(live.TestCase):
                 if seq > self.last_seq():
                     break
             live.delete(name)
-        self.assertGreater(moments, 20 // every)
+            if volume:
+                for left in live.volume_snapshots(pool, volume):
+                    live.incus("storage", "volume", "snapshot", "delete", pool, volume, left)
+        self.assertGreater(moments * every, 10)
 
     def belay_dies(self, run):
         run.kill()
@@ -137,6 +146,10 @@ class BelayDies(Crash):
     def test_after_each_event_on_dir(self):
         self.after_each_event("dir", "bad command", self.belay_dies)
 
+    def test_after_each_event_with_a_volume(self):
+        with live.volume("dir") as volume:
+            self.after_each_event("dir", "bad check", self.belay_dies, volume)
+
 
 class DaemonDies(Crash):
     def test_after_each_event_on_btrfs(self):
@@ -144,3 +157,7 @@ class DaemonDies(Crash):
 
     def test_after_each_event_on_dir(self):
         self.after_each_event("dir", "bad check", self.daemon_dies)
+
+    def test_after_each_event_with_a_volume(self):
+        with live.volume("btrfs") as volume:
+            self.after_each_event("btrfs", "bad command", self.daemon_dies, volume)

@@ -2,7 +2,6 @@
 """Custom volumes go with their instance: snapshotted at one moment with it, restored with it; and what cannot go with it
 is refused."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -18,18 +17,9 @@ QUICK = ("--soak", "0", "--retry-for", "2s", "--stop-timeout", "2s", "--no-check
 LIVELY = ("/dev", "/proc", "/run", "/sys", "/tmp")
 
 
-def volume_path(pool, volume):
-    return pathlib.Path(os.environ["INCUS_DIR"], "storage-pools", pool, "custom", f"default_{volume}")
-
-
 def volume_tree(pool, volume):
-    root = volume_path(pool, volume)
+    root = live.volume_path(pool, volume)
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
-
-def snapshots_of(pool, volume):
-    done = live.incus("query", f"/1.0/storage-pools/{pool}/volumes/custom/{volume}/snapshots?recursion=1")
-    return {s["name"].rsplit("/")[-1]: s["expires_at"] for s in json.loads(done.stdout)}
 
 
 SCHEDULED = {}  # instances whose upgrade waits for a snapshot of their schedule, and the belay that does it
@@ -59,18 +49,9 @@ class Volumes(live.TestCase):
         self.state = self.enterContext(tempfile.TemporaryDirectory(prefix="belay-state-"))
         self.env = {"BELAY_STATE_DIR": self.state}
 
-    @contextlib.contextmanager
-    def volume(self, pool, suffix=""):
-        name = f"v{os.getpid()}{suffix}"
-        live.incus("storage", "volume", "create", pool, name)
-        try:
-            yield name
-        finally:
-            live.incus("storage", "volume", "delete", pool, name)
-
     def database(self, pool="btrfs"):
         """An instance with a volume at /data, and something old on both."""
-        volume = self.enterContext(self.volume(pool))
+        volume = self.enterContext(live.volume(pool))
         name = self.instance(pool=pool)
         live.incus("storage", "volume", "attach", pool, volume, name, "/data")
         live.sh(name, "mkdir /data/db /app; for i in 1 2 3 4 5; do echo old $i | tee /data/db/$i >/app/$i; done")
@@ -93,7 +74,7 @@ class GoWithTheInstance(Volumes):
         self.assertEqual((code, report["reason"]), (1, "command-failed"), report["message"])
         self.assert_same_tree(before[0], live.tree(name, LIVELY))
         self.assertEqual(volume_tree(pool, volume), before[1])
-        self.assertEqual(snapshots_of(pool, volume), {})
+        self.assertEqual(live.volume_snapshots(pool, volume), {})
         phases = [(p["name"], p["target"]) for p in report["phases"]]
         self.assertLess(phases.index(("pause", "")), phases.index(("snapshot", "root")))
         self.assertLess(phases.index(("snapshot", f"{pool}/{volume}")), phases.index(("unpause", "")))
@@ -108,14 +89,14 @@ class GoWithTheInstance(Volumes):
         name, volume = self.database()
         code, report = self.run_on(name, self.UPGRADE)
         self.assertEqual(code, 0, report["message"])
-        self.assertEqual(list(snapshots_of("btrfs", volume)), [report["snapshot"]])
+        self.assertEqual(list(live.volume_snapshots("btrfs", volume)), [report["snapshot"]])
         self.assertEqual(self.both(name), ["new", "new"])
         code, undone = live.report("rollback", "--yes", name, env=self.env)
         self.assertEqual(code, 0, undone["message"])
         self.assertEqual(self.both(name), ["old 1", "old 1"])
 
     def test_a_volume_of_a_profile_that_no_other_instance_has(self):
-        volume = self.enterContext(self.volume("btrfs"))
+        volume = self.enterContext(live.volume("btrfs"))
         name = self.instance()
         profile = f"p{os.getpid()}"
         live.incus("profile", "create", profile)
@@ -222,7 +203,7 @@ class CannotGoWithIt(Volumes):
         self.assertEqual((code, self.both(name)), (1, ["old 1", "new"]), report["message"])
         self.assertIn("nowhere", self.refused(name, "--volumes", "nowhere"))
         code, report = self.run_on(name, "true", "--volumes", f"btrfs/{volume}")
-        self.assertEqual(list(snapshots_of("btrfs", volume)), [report["snapshot"]])
+        self.assertEqual(list(live.volume_snapshots("btrfs", volume)), [report["snapshot"]])
 
     def test_the_dry_run_shows_it(self):
         name, volume = self.database()
@@ -252,7 +233,7 @@ class Stuck(Volumes):
             live.incus("storage", "volume", "detach", "btrfs", volume, other)
         done = live.belay("recover", env=self.env)
         self.assertEqual((done.returncode, self.both(name)), (0, ["old 1", "old 1"]), done.stdout + done.stderr)
-        self.assertEqual(snapshots_of("btrfs", volume), {})
+        self.assertEqual(live.volume_snapshots("btrfs", volume), {})
 
 
 class FullPool(Volumes):
@@ -303,7 +284,7 @@ WantedBy=multi-user.target
 """
 
     def written_all_the_time(self, pool):
-        volume = self.enterContext(self.volume(pool))
+        volume = self.enterContext(live.volume(pool))
         name = self.instance(pool=pool, image="debian")
         live.incus("storage", "volume", "attach", pool, volume, name, "/data")
         live.wait_until(lambda: live.systemd_is_up(name), 60, "systemd is up")

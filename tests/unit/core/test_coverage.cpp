@@ -144,6 +144,15 @@ TEST_CASE("schedules are guarded where only the newest snapshot can be restored"
     }
 }
 
+TEST_CASE("a dependent volume makes the newest snapshot the only one that can be restored") {
+    auto facts = with({root, volume("tank", "data")});
+    facts.effective_schedule = "@hourly";
+    CHECK_FALSE(guarded("root", facts));
+    facts.disks[1].covered = true;
+    CHECK(restores_only_newest("root", facts));
+    CHECK(guarded("root", facts));
+}
+
 TEST_CASE("the schedule to put back is the target's own, not that of a profile") {
     auto facts = with({root, volume("tank", "data")}, "zfs");
     facts.effective_schedule = "@hourly";

@@ -244,3 +244,19 @@ TEST_CASE("operations on the volumes of an instance count as its own", "[incus]"
     CHECK(tasks.front().path == "/1.0/operations/a");
     CHECK(decode_tasks(list, "default", "web1").empty());
 }
+
+TEST_CASE("a migration is under way on an instance, a shell in it is not", "[incus]") {
+    const auto listed = [](const std::string& kind, const std::string& what) {
+        return decode_tasks(R"({"metadata": {"running": [{"id": "a", "class": ")" + kind + R"(", "description": ")" +
+                                what +
+                                R"(", "status_code": 103, "resources": {"instances": ["/1.0/instances/web1"]}}]}})",
+                            "default", "web1")
+            .size();
+    };
+    CHECK(listed("websocket", "Migrating instance") == 1);
+    CHECK(listed("websocket", "Transferring snapshot") == 1);
+    CHECK(listed("task", "Backing up instance") == 1);
+    CHECK(listed("websocket", "Executing command") == 0);
+    CHECK(listed("websocket", "Showing console") == 0);
+    CHECK(listed("token", "Whatever") == 0);
+}
