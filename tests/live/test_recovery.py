@@ -147,8 +147,8 @@ class BelayDies(Crash):
         self.after_each_event("dir", "bad command", self.belay_dies)
 
     def test_after_each_event_with_a_volume(self):
-        with live.volume("dir") as volume:
-            self.after_each_event("dir", "bad check", self.belay_dies, volume)
+        volume = self.enterContext(live.volume("dir"))
+        self.after_each_event("dir", "bad check", self.belay_dies, volume)
 
 
 class DaemonDies(Crash):
@@ -159,5 +159,5 @@ class DaemonDies(Crash):
         self.after_each_event("dir", "bad check", self.daemon_dies)
 
     def test_after_each_event_with_a_volume(self):
-        with live.volume("btrfs") as volume:
-            self.after_each_event("btrfs", "bad command", self.daemon_dies, volume)
+        volume = self.enterContext(live.volume("btrfs"))
+        self.after_each_event("btrfs", "bad command", self.daemon_dies, volume)
