@@ -210,6 +210,23 @@ core::expected<std::string> transaction_of(const std::string& snapshot) {
     return txn;
 }
 
+/// Without a journal the volumes themselves tell whether they went with the instance: those have a snapshot of its
+/// name.
+core::expected<void> find_volumes(core::plan& plan, incus::instance& host, const core::instance_facts& now) {
+    for (const auto& disk : now.disks) {
+        const auto target = core::target_of(disk);
+        if (disk.volume.empty() || std::ranges::find(plan.targets, target) != plan.targets.end()) {
+            continue;
+        }
+        BELAY_TRY(const bool, there, host.has_snapshot(target, plan.restores, request_limit));
+        if (there) {
+            plan.targets.push_back(target);
+        }
+    }
+    plan.pauses = plan.targets.size() > 1;
+    return {};
+}
+
 core::expected<undo> undo_without_journal(const rollback_options& options, const incus_site& incus,
                                           const std::filesystem::path& state, const std::string& project) {
     BELAY_TRY(const auto, txn, transaction_of(*options.snapshot));
@@ -238,6 +255,7 @@ core::expected<undo> undo_without_journal(const rollback_options& options, const
     if (opinion.how == core::lock_state::held) {
         return std::unexpected(opinion.why);
     }
+    BELAY_TRY_VOID(find_volumes(what.plan, host, now.facts));
     BELAY_TRY_VOID(inspect(what, host, now.facts));
     return what;
 }

@@ -18,6 +18,9 @@ namespace {
 /// How long the status of an instance that goes down may lag behind.
 constexpr core::milliseconds going_down_limit{5'000};
 
+/// How long an operation on the instance is waited for before a signal is looked for again.
+constexpr core::milliseconds one_turn{500};
+
 /// Says by its exit status whether a restart would change anything: 0 it would, 1 it would not.
 constexpr std::string_view restart_needed_script = R"sh(
 [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ] && exit 0
@@ -68,14 +71,26 @@ core::finished transaction::preflight() {
         return f;
     }
     auto f = outcome_of(plan().undoes_kept ? find_snapshot() : check_restorable());
+    if (f.how == core::result::failed && world_.inbox.interrupts().stop_requested()) {
+        f = cancelled(std::move(f));
+    }
     f.facts = examined_.facts;
     return f;
 }
 
+/// Somebody else's operation is waited for in turns, so that a signal ends the wait.
 core::expected<void> transaction::check_restorable() {
     auto how = plan();
     core::settle(how, examined_.facts);
-    return world_.host.check_restorable(examined_.facts, how, request_limit);
+    how.limit.busy = std::min(plan().limit.busy, one_turn);
+    const auto give_up = world_.clock.monotonic() + plan().limit.busy;
+    for (;;) {
+        auto done = world_.host.check_restorable(examined_.facts, how, request_limit);
+        const bool busy = !done && done.error().code == core::reason::locked;
+        if (!busy || world_.clock.monotonic() >= give_up || world_.inbox.interrupts().stop_requested()) {
+            return done;
+        }
+    }
 }
 
 /// What an undo restores must be there, and what it needs. Looked at again, although whoever asked for it has seen it:
@@ -201,7 +216,8 @@ core::finished transaction::upgrade() {
         emit(core::warned{core::describe(logged.error())});
     }
     auto f = end ? ended_command(*end, bytes) : failed(end.error());
-    if (f.command) {
+    // Of a command that failed it is evidence, which has a limit of its own.
+    if (f.command && (f.how == core::result::ok || !plan().saves_evidence)) {
         f.packages = packages_changed(world_.inbox.interrupts());
     }
     return f;

@@ -5,6 +5,7 @@ is refused."""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -94,6 +95,18 @@ class GoWithTheInstance(Volumes):
         code, undone = live.report("rollback", "--yes", name, env=self.env)
         self.assertEqual(code, 0, undone["message"])
         self.assertEqual(self.both(name), ["old 1", "old 1"])
+
+    def test_without_a_journal_the_volumes_go_back_too(self):
+        name, volume = self.database()
+        run = subprocess.Popen([os.environ["BELAY"], "run", *QUICK, name, "--", "sh", "-c", self.UPGRADE + "touch /run/done; sleep 60"],
+                               env=os.environ | self.env, stdout=subprocess.DEVNULL)
+        live.wait_until((live.rootfs(name) / "run/done").exists, 20, "the upgrade runs")
+        run.kill()
+        run.wait()
+        shutil.rmtree(pathlib.Path(self.state, "transactions"))
+        snapshot, = live.volume_snapshots("btrfs", volume)
+        done = live.belay("rollback", "--yes", name, "--snapshot", snapshot, env=self.env)
+        self.assertEqual((done.returncode, self.both(name)), (0, ["old 1", "old 1"]), done.stdout + done.stderr)
 
     def test_a_volume_of_a_profile_that_no_other_instance_has(self):
         volume = self.enterContext(live.volume("btrfs"))

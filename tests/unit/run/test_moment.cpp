@@ -44,6 +44,35 @@ bool warned_of(const core::report& r, const std::string& text) {
 
 } // namespace
 
+TEST_CASE("an operation of somebody else is waited for, until it ends, for so long, or until a signal") {
+    fake_world w;
+    w.plan.limit.busy = 5s;
+    w.incus.failures["check_restorable"] = {trouble::error, 1'000'000, reason::locked};
+    const auto begin = w.clock.now;
+    SECTION("it ends") {
+        w.incus.failures["check_restorable"].times = 3;
+        CHECK(w.run().how == outcome::committed);
+    }
+    SECTION("it does not") {
+        const auto r = w.run();
+        CHECK(r.how == outcome::refused);
+        CHECK(r.why == reason::locked);
+        CHECK(w.clock.now - begin >= 5s);
+    }
+    SECTION("a signal comes") {
+        w.incus.on_call = [&](auto& incus) {
+            if (std::ranges::count(incus.calls, "check_restorable") == 3) {
+                w.inbox.interrupt();
+            }
+        };
+        const auto r = w.run();
+        CHECK(r.how == outcome::refused);
+        CHECK(r.why == reason::interrupted);
+        CHECK(w.clock.now - begin < 1s);
+    }
+    CHECK(times(w, "upgrade") == (w.incus.content == "new" ? 1 : 0));
+}
+
 TEST_CASE("hooks surround the snapshots") {
     fake_world w;
     with_hooks(w);
