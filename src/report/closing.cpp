@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <ranges>
 
 namespace belay::report {
 
@@ -19,10 +20,29 @@ std::string incus(const std::string& what, const core::report& r, const std::str
     return core::incus_commands(r.instance, r.project).line(what, rest);
 }
 
+/// What is done to the snapshots of a transaction, the one of the instance last.
+std::string for_each_target(const std::string& what, const core::report& r) {
+    std::vector<std::string> targets;
+    for (const auto& phase : r.phases) {
+        if (phase.name == "snapshot" && std::ranges::find(targets, phase.target) == targets.end()) {
+            targets.push_back(phase.target);
+        }
+    }
+    if (targets.empty()) {
+        targets.emplace_back("root");
+    }
+    std::string line;
+    for (const auto& target : std::views::reverse(targets)) {
+        line += (line.empty() ? "" : " && ") +
+                core::incus_commands(r.instance, r.project).snapshot(what, target, r.snapshot);
+    }
+    return line;
+}
+
 /// By hand: the restore brings back the lock key of the snapshot's moment, which is in the way of other state
 /// directories.
 std::string restore_line(const core::report& r) {
-    return fmt::format("{} && {} && {} && {}", incus("stop", r), incus("snapshot restore", r, r.snapshot),
+    return fmt::format("{} && {} && {} && {}", incus("stop", r), for_each_target("restore", r),
                        core::incus_commands(r.instance, r.project).unlock(), incus("start", r));
 }
 
@@ -75,7 +95,7 @@ std::string committed(const core::report& r, const style& look) {
     const auto until = r.snapshot_expires ? minute(*r.snapshot_expires) + " UTC" : std::string("you delete it");
     return text + facts({{"snapshot", r.snapshot + " stays until " + until},
                          {"to undo", "belay rollback " + r.transaction},
-                         {"to free", incus("snapshot delete", r, r.snapshot)}},
+                         {"to free", for_each_target("delete", r)}},
                         look);
 }
 
@@ -93,7 +113,7 @@ std::string taken_back(const core::report& r, const style& look) {
     if (!r.snapshot.empty()) {
         about.emplace_back("snapshot", r.snapshot + " has what was there before, until you delete it");
         about.emplace_back("way back", restore_line(r));
-        about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
+        about.emplace_back("to free", for_each_target("delete", r));
     }
     return head(healthy ? tone::good : tone::bad,
                 fmt::format("{} is back in the state before transaction {}{}.", r.instance, r.undoes,
@@ -106,7 +126,7 @@ std::string rolled_back(const core::report& r, const style& look) {
     auto about = reasons(r, look);
     if (!r.snapshot.empty()) {
         about.emplace_back("snapshot", r.snapshot + " is still there");
-        about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
+        about.emplace_back("to free", for_each_target("delete", r));
     }
     const auto sentence = fmt::format("{} is back in its old state, running and as healthy as before.", r.instance);
     return head(tone::bad, sentence, look) + facts(about, look);
@@ -130,7 +150,7 @@ std::string refused(const core::report& r, const style& look) {
     list about{{"why", safe(r.message, look)}};
     if (!r.snapshot.empty()) {
         about.emplace_back("snapshot", r.snapshot + " is left over");
-        about.emplace_back("to free", incus("snapshot delete", r, r.snapshot));
+        about.emplace_back("to free", for_each_target("delete", r));
     }
     const auto sentence = r.why == core::reason::not_found
                               ? fmt::format("Nothing was touched: there is no instance {}.", r.instance)

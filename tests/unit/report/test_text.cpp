@@ -30,6 +30,14 @@ report::history_entry interrupted(const fakes::event_stream& events) {
 
 } // namespace
 
+TEST_CASE("what frees the snapshots of an upgrade frees those of its volumes, too", "[report]") {
+    auto r = story(&fakes::event_stream::good);
+    r.phases.push_back({"snapshot", "tank/data", {}, 0, true, {}});
+    CHECK(report::closing_sentence(r, plain).find(
+              "  to free   incus storage volume snapshot delete tank data belay-20260501t120000z-ab12 && "
+              "incus snapshot delete web1 belay-20260501t120000z-ab12\n") != std::string::npos);
+}
+
 TEST_CASE("the commands below a kept upgrade can be pasted, in a project too", "[report]") {
     const auto text = report::closing_sentence(story(&fakes::event_stream::good, "lab 1"), plain);
     CHECK(text == R"(✓ web1 is upgraded and kept: every required check passes (57.6s).
