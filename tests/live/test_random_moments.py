@@ -18,7 +18,7 @@ from test_recovery import LIMITS, SCENARIOS, kill_daemon
 class RandomMoments(test_recovery.Crash):
     def moments(self, pool, victim):
         seed = int(os.environ.get("BELAY_TEST_SEED") or random.randrange(1 << 32))
-        count = int(os.environ.get("BELAY_TEST_MOMENTS") or 8)
+        count = int(os.environ.get("BELAY_TEST_MOMENTS") or 5)
         print(f"random moments on {pool}, {victim} dies: BELAY_TEST_SEED={seed}", flush=True)
         chance = random.Random(seed)
         for number in range(count):

@@ -102,9 +102,9 @@ class Crash(live.TestCase):
 
     def after_each_event(self, pool, scenario, die, volume=None):
         """Stops belay after one journalled event in turn, and each time `die` lets somebody die and brings all to an end.
-        After every second event, from the first or the second on by chance, unless BELAY_TEST_EVERY is another number."""
+        After every third event, from one of the first three on by chance, unless BELAY_TEST_EVERY is another number."""
         moments = 0
-        every = int(os.environ.get("BELAY_TEST_EVERY", "2"))
+        every = int(os.environ.get("BELAY_TEST_EVERY", "3"))
         first = random.randint(1, every)
         print(f"{scenario} on {pool}: after event {first} and every {every} more", file=sys.stderr)
         for seq in range(first, 80, every):
