@@ -60,7 +60,9 @@ std::vector<report::evidence_file> evidence_of(const std::filesystem::path& fold
         std::error_code problem;
         const auto size = std::filesystem::file_size(path, problem);
         if (!problem) {
-            files.push_back({name, path.string(), size, core::telling_lines(end_of(path, size), lines_shown)});
+            // A list of processes tells nothing by itself, and has the collectors with their words in it.
+            const auto most = name == "processes" ? 0 : lines_shown;
+            files.push_back({name, path.string(), size, core::telling_lines(end_of(path, size), most)});
         }
     }
     return files;
