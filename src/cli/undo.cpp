@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <ranges>
 #include <unistd.h>
 
 namespace belay::cli {
@@ -62,10 +63,8 @@ core::expected<std::vector<std::string>> newer_snapshots(const undo& what, incus
     BELAY_TRY(const auto, all, host.list_snapshots(target, request_limit));
     std::vector<std::string> names;
     const auto ours = std::ranges::find(all, what.plan.restores, &core::snapshot_entry::name);
-    for (auto later = ours; later != all.end(); ++later) {
-        if (later != ours) {
-            names.push_back(later->name);
-        }
+    for (const auto& later : std::ranges::subrange(ours, all.end()) | std::views::drop(1)) {
+        names.push_back(later.name);
     }
     return names;
 }
@@ -199,15 +198,14 @@ core::expected<undo> undo_of_kept(const rollback_options& options, const incus_s
 }
 
 core::expected<std::string> transaction_of(const std::string& snapshot) {
-    constexpr std::string_view prefix = "belay-";
-    auto txn = snapshot.starts_with(prefix) ? snapshot.substr(prefix.size()) : std::string{};
-    if (!core::is_transaction_id(txn)) {
+    auto txn = core::transaction_in(snapshot);
+    if (!txn) {
         return core::failure(core::reason::usage,
                              fmt::format("--snapshot: '{}' is no snapshot of belay: they are named "
                                          "belay-TRANSACTION",
                                          core::printable(snapshot)));
     }
-    return txn;
+    return *std::move(txn);
 }
 
 /// Without a journal the volumes themselves tell whether they went with the instance: those have a snapshot of its
@@ -278,8 +276,7 @@ std::string description(const undo& what, const ports::clock& clock) {
         line("goes back", change);
     }
     for (const auto& disk : what.uncovered) {
-        line("stays", fmt::format("{} ({}): the snapshot does not hold it", disk.path.empty() ? disk.device : disk.path,
-                                  disk.source));
+        line("stays", fmt::format("{} ({}): the snapshot does not hold it", core::name_of(disk), disk.source));
     }
     line(what.superseded.size() == 1 ? "upgrade" : "upgrades", fmt::format("{}", fmt::join(what.superseded, ", ")));
     if (what.journal_is_gone) {

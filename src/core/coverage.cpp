@@ -2,6 +2,7 @@
 #include "core/coverage.hpp"
 
 #include "core/drivers.hpp"
+#include "core/text.hpp"
 
 #include <algorithm>
 
@@ -46,10 +47,45 @@ coverage coverage_of(const disk& d, const plan& how) {
     return chosen(d, how) ? coverage::volume : coverage::left_out;
 }
 
+bool goes_back(coverage what) {
+    return what == coverage::instance || what == coverage::volume || what == coverage::read_only;
+}
+
+std::string words_for(coverage what, const disk& d) {
+    switch (what) {
+    case coverage::instance:
+        return "with the instance";
+    case coverage::volume:
+        return "snapshotted and restored with it";
+    case coverage::read_only:
+        return "read-only";
+    case coverage::left_out:
+        return "left out by --volumes";
+    case coverage::shared: {
+        std::string names;
+        for (const auto& user : d.users) {
+            names += (names.empty() ? "" : ", ") + user;
+        }
+        return "shared with " + names;
+    }
+    case coverage::outside:
+        return "on the host";
+    }
+    return {};
+}
+
 bool uncovered(const disk& d, const plan& how) {
-    const auto what = coverage_of(d, how);
-    const bool covers = what == coverage::instance || what == coverage::volume || what == coverage::read_only;
-    return !covers && std::ranges::find(how.uncovered, name_of(d)) == how.uncovered.end();
+    return !goes_back(coverage_of(d, how)) && std::ranges::find(how.uncovered, name_of(d)) == how.uncovered.end();
+}
+
+std::string uncovered_options(const instance_facts& facts, const plan& how) {
+    std::string options;
+    for (const auto& d : facts.disks) {
+        if (uncovered(d, how)) {
+            options += " --uncovered " + shell_quote(name_of(d));
+        }
+    }
+    return options;
 }
 
 std::string name_of(const disk& d) {

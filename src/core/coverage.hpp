@@ -17,8 +17,17 @@ enum class coverage {
 
 coverage coverage_of(const disk& d, const plan& how);
 
+/// Whether a rollback leaves nothing of what was written to such a disk.
+bool goes_back(coverage what);
+
+/// The same in words: "shared with web2". Names are as they are.
+std::string words_for(coverage what, const disk& d);
+
 /// Whether a rollback leaves what was written to the disk, and nobody has accepted that.
 bool uncovered(const disk& d, const plan& how);
+
+/// ` --uncovered /srv`, for each disk that is not; empty when none is.
+std::string uncovered_options(const instance_facts& facts, const plan& how);
 
 /// What --uncovered names: the path in the instance, or the device where there is no path (block volumes).
 std::string name_of(const disk& d);

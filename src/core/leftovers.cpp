@@ -115,11 +115,11 @@ void judge_restored_key(const seen_instance& instance, const onlooker& who, std:
 void judge_snapshot(const seen_instance& instance, const std::string& name, const onlooker& who,
                     std::vector<finding>& all) {
     using enum journal_knowledge;
-    const auto txn = transaction_of_snapshot(name);
-    if (txn.empty()) {
+    const auto txn = transaction_in(name);
+    if (!txn) {
         return;
     }
-    const auto said = who.journal(txn, instance.uuid);
+    const auto said = who.journal(*txn, instance.uuid);
     const auto what = label(instance) + " has snapshot " + name;
     std::vector<std::string> mend{incus_commands(instance.name, instance.project).line("snapshot delete", name)};
     if (said.how == closed && !said.keeps_snapshot) {
@@ -127,7 +127,7 @@ void judge_snapshot(const seen_instance& instance, const std::string& name, cons
     } else if (said.how == other_instance) {
         all.push_back(fault("snapshot", what + " of a transaction of another instance, of which this one is a copy",
                             std::move(mend)));
-    } else if (said.how == unknown && !locked_by(instance, txn)) {
+    } else if (said.how == unknown && !locked_by(instance, *txn)) {
         const auto unknown_to = what + ", whose transaction no journal here knows, so that nothing deletes it. Unless "
                                        "another state directory does, or somebody wants to go back to it, it can go";
         const bool sure = who.sees_all && !who.clustered;
@@ -147,14 +147,6 @@ void judge_copy(const seen_instance& instance, std::vector<finding>& all) {
 }
 
 } // namespace
-
-std::string transaction_of_snapshot(std::string_view name) {
-    const auto head = snapshot_name({});
-    if (!name.starts_with(head) || !is_transaction_id(name.substr(head.size()))) {
-        return {};
-    }
-    return std::string(name.substr(head.size()));
-}
 
 std::vector<finding> leftovers_of(const seen_instance& instance, const onlooker& who) {
     if (!instance.readable) {

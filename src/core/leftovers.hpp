@@ -38,9 +38,6 @@ struct onlooker {
     std::function<bool(const lock_holder& holder)> alive;
 };
 
-/// The transaction whose snapshot has this name; empty when it is no name of belay's.
-std::string transaction_of_snapshot(std::string_view name);
-
 /// What is left over on an instance, each with the command that takes it away. A transaction that is under way, waits,
 /// was interrupted or got stuck leaves nothing over: it still has its lock and its snapshot.
 std::vector<finding> leftovers_of(const seen_instance& instance, const onlooker& who);

@@ -11,6 +11,8 @@ namespace belay::core {
 
 namespace {
 
+constexpr std::string_view snapshot_prefix = "belay-";
+
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
@@ -82,6 +84,18 @@ bool is_transaction_id(std::string_view text) {
         }
     }
     return true;
+}
+
+std::string snapshot_name(const std::string& txn) {
+    return std::string(snapshot_prefix) + txn;
+}
+
+std::optional<std::string> transaction_in(std::string_view snapshot) {
+    if (!snapshot.starts_with(snapshot_prefix)) {
+        return std::nullopt;
+    }
+    const auto txn = snapshot.substr(snapshot_prefix.size());
+    return is_transaction_id(txn) ? std::optional(std::string(txn)) : std::nullopt;
 }
 
 } // namespace belay::core

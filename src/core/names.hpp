@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,5 +24,11 @@ expected<void> check_project_name(std::string_view name);
 std::string make_transaction_id(std::chrono::sys_seconds now, std::uint16_t random);
 
 bool is_transaction_id(std::string_view text);
+
+/// The name of a transaction's snapshots.
+std::string snapshot_name(const std::string& txn);
+
+/// The transaction that a snapshot is named after; nothing when it is not named as belay does.
+std::optional<std::string> transaction_in(std::string_view snapshot);
 
 } // namespace belay::core

@@ -2,6 +2,7 @@
 // What a transaction was asked to do: the first line of its journal holds it, so that another process can go on with
 // it.
 #pragma once
+#include "core/names.hpp"
 #include "core/words.hpp"
 
 #include <chrono>
@@ -97,11 +98,6 @@ struct plan {
 
     bool operator==(const plan&) const = default;
 };
-
-/// The name of a transaction's snapshots.
-inline std::string snapshot_name(const std::string& txn) {
-    return "belay-" + txn;
-}
 
 /// The snapshot that a rollback of the transaction restores.
 inline std::string restored_snapshot(const plan& how, const std::string& txn) {

@@ -74,12 +74,6 @@ past_run past_of(const std::vector<record>& journal) {
     return run;
 }
 
-std::optional<std::string> transaction_in(const std::string& snapshot) {
-    constexpr std::string_view prefix = "belay-";
-    auto txn = snapshot.starts_with(prefix) ? snapshot.substr(prefix.size()) : std::string{};
-    return is_transaction_id(txn) ? std::optional(std::move(txn)) : std::nullopt;
-}
-
 bool took(const past_run& run, const std::string& uuid, const std::string& target, const snapshot_entry& s) {
     const auto known = std::ranges::find(run.taken, target, &taken_snapshot::target);
     if (uuid.empty() || run.uuid != uuid || s.name != snapshot_name(run.txn) || known == run.taken.end()) {

@@ -64,9 +64,6 @@ struct past_run {
 /// The same, from the records of its journal.
 past_run past_of(const std::vector<record>& journal);
 
-/// The transaction that a snapshot is named after; nothing when it is not named as belay does.
-std::optional<std::string> transaction_in(const std::string& snapshot);
-
 /// Whether a snapshot of a target of the instance `uuid` is the one that a transaction took.
 bool took(const past_run& run, const std::string& uuid, const std::string& target, const snapshot_entry& s);
 

@@ -22,9 +22,6 @@ struct coverage_row {
 /// A row for each disk. How it is covered follows from core::coverage_of.
 std::vector<coverage_row> coverage_rows(const core::instance_facts& facts, const core::plan& how);
 
-/// ` --uncovered /srv`, for each disk that keeps the run from being started; empty when none does.
-std::string uncovered_options(const core::instance_facts& facts, const core::plan& how);
-
 /// A table of them, indented by four.
 std::string coverage_table(const std::vector<coverage_row>& rows, const style& look);
 

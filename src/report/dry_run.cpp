@@ -146,7 +146,7 @@ std::string dry_run_text(const core::plan& how, const core::instance_facts& foun
     if (const auto rows = coverage_rows(found, how); !rows.empty()) {
         text += fmt::format("  {}\n{}", paint("disks", tone::quiet, look), coverage_table(rows, look));
     }
-    if (const auto options = uncovered_options(found, how); !options.empty()) {
+    if (const auto options = core::uncovered_options(found, how); !options.empty()) {
         text += "    belay would refuse; to accept that, add" + safe(options, look) + "\n";
     }
     if (!how.checks.empty()) {

@@ -131,7 +131,7 @@ void narrator::tell_results(const core::finished& e, std::vector<notice>& told) 
         detail(fmt::format("{} has the broken state, and is stopped", e.copy));
     }
     if (e.facts && e.why.code == core::reason::uncovered) {
-        told.push_back(not_covered{coverage_rows(*e.facts, how_), uncovered_options(*e.facts, how_)});
+        told.push_back(not_covered{coverage_rows(*e.facts, how_), core::uncovered_options(*e.facts, how_)});
     }
 }
 

@@ -103,6 +103,9 @@ core::expected<void> transaction::find_snapshot() {
                                          restored_snapshot(), plan().instance, fmt::join(found.missing, ", ")));
     }
     for (const auto& target : plan().targets) {
+        if (target == "root") {
+            continue; // it was just read
+        }
         BELAY_TRY(const bool, there, world_.host.has_snapshot(target, restored_snapshot(), request_limit));
         if (!there) {
             return core::failure(core::reason::not_restorable,

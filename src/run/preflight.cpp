@@ -9,26 +9,6 @@
 
 namespace belay::run {
 
-namespace {
-
-/// Why a disk is not covered.
-std::string cause_of(const core::disk& disk, const core::plan& plan) {
-    switch (core::coverage_of(disk, plan)) {
-    case core::coverage::shared:
-        return "shared with " + core::printable(fmt::format("{}", fmt::join(disk.users, ", ")));
-    case core::coverage::left_out:
-        return "left out by --volumes";
-    case core::coverage::outside:
-    case core::coverage::instance:
-    case core::coverage::volume:
-    case core::coverage::read_only:
-        break;
-    }
-    return "on the host";
-}
-
-} // namespace
-
 core::expected<void> check_facts(const core::instance_facts& facts, const core::plan& plan) {
     if (facts.ephemeral) {
         return core::failure(
@@ -52,21 +32,20 @@ core::expected<void> check_facts(const core::instance_facts& facts, const core::
                                          plan.instance, core::printable(unknown.front())));
     }
     std::string open;
-    std::string options;
     for (const auto& disk : facts.disks) {
         if (!core::uncovered(disk, plan)) {
             continue;
         }
         open += fmt::format("{}{} ({}, {})", open.empty() ? "" : ", ", core::printable(core::name_of(disk)),
-                            core::printable(disk.source), cause_of(disk, plan));
-        options += " --uncovered " + core::shell_quote(core::name_of(disk));
+                            core::printable(disk.source),
+                            core::printable(core::words_for(core::coverage_of(disk, plan), disk)));
     }
     if (!open.empty()) {
         return core::failure(
             core::reason::uncovered,
             fmt::format("the snapshot of instance {} does not cover {}: a rollback would leave what is "
                         "written there; to accept that, add{}",
-                        plan.instance, open, options));
+                        plan.instance, open, core::uncovered_options(facts, plan)));
     }
     return {};
 }

@@ -121,6 +121,15 @@ public:
         phase(core::act::snapshot, 0.03);
     }
 
+    /// An upgrade that waits for a confirmation.
+    void wait_for_confirmation(core::wall_time until) {
+        plan.confirms = true;
+        up_to_upgrade();
+        phase(core::act::upgrade, 1);
+        phase(core::act::verify, 1);
+        add(core::started{{core::act::confirm, {}}, 1, until});
+    }
+
     std::vector<core::judged> judgement(bool good) const {
         auto now = baseline_readings();
         if (!good) {

@@ -27,11 +27,7 @@ constexpr std::chrono::seconds second{1};
 event_stream waiting() {
     event_stream events;
     events.txn = txn;
-    events.plan.confirms = true;
-    events.up_to_upgrade();
-    events.phase(act::upgrade, 1);
-    events.phase(act::verify, 1);
-    events.add(core::started{{act::confirm, {}}, 1, deadline});
+    events.wait_for_confirmation(deadline);
     return events;
 }
 

@@ -35,11 +35,7 @@ event_stream waiting(const std::string& id = txn, const std::string& instance = 
     event_stream events;
     events.txn = id;
     events.plan.instance = instance;
-    events.plan.confirms = true;
-    events.up_to_upgrade();
-    events.phase(act::upgrade, 1);
-    events.phase(act::verify, 1);
-    events.add(core::started{{act::confirm, {}}, 1, deadline});
+    events.wait_for_confirmation(deadline);
     return events;
 }
 
