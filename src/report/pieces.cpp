@@ -137,4 +137,12 @@ std::string start_of(const core::report& r) {
     return r.started == core::wall_time{} ? "-" : utc(r.started);
 }
 
+std::string hooks_text(std::span<const core::check_spec> hooks) {
+    std::string text;
+    for (const auto& hook : hooks) {
+        text += (text.empty() ? "" : "; ") + hook.name;
+    }
+    return text;
+}
+
 } // namespace belay::report
