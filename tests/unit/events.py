@@ -27,7 +27,7 @@ HOSTILE = ('a "quote\\", a \\ and \\\\" two,\n.\nBcc: evil@example.org\r\n\x1b[3
 
 def report(message=PLAIN, **others):
     """With the same keys and texts elsewhere in the document, before and after the ones that are meant."""
-    return {"before": [{"message": "nested", "outcome": "committed"}, '"message": "a text"', ":", "outcome"],
+    return {"before": [{"message": "nested", "outcome": "committed"}, '"message": "a text"', ":", "\\", "outcome"],
             "transaction": "20261124t160638z-c0d4", "instance": "web1", "project": "default", "command": ["message", ":"],
             "outcome": "rolled-back", "reason": "check-failed", "message": message, "exit_code": 1, "snapshot": None,
             "started": "2026-11-24T16:06:38.217Z", "seconds": 1.5, "log": "/var/lib/belay/upgrade.log",
