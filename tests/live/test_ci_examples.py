@@ -223,7 +223,7 @@ class Deployment(live.TestCase):
 
                 def cancel(process):
                     version = live.rootfs(name) / "etc/version"
-                    live.wait_until(lambda: version.read_text() == "half\n", 30, "the deployment has begun")
+                    live.wait_until(lambda: process.poll() is not None or version.read_text() == "half\n", 30, "the deployment has begun")
                     ways[system](process.pid)
 
                 job, kept = self.run_job(system, name, meanwhile=cancel)
