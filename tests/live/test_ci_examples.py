@@ -154,6 +154,15 @@ class Deployment(live.TestCase):
     def version(self, name):
         return live.sh(name, "cat /etc/version").strip()
 
+    def test_the_recipe_as_it_is(self):
+        name = self.deployable()
+        recipe = EXAMPLES / "recipes" / "deploy.json"
+        done = live.belay("run", "--dry-run", "-r", str(recipe), name, "--", "true")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn("snapshot kept 3d, at most 3\n", done.stdout)
+        done = live.belay("run", "-r", str(recipe), name)
+        self.assertEqual(done.returncode, 2, "the command comes from the command line")
+
     def test_a_deployment_that_succeeds(self):
         for system in SYSTEMS:
             with self.subTest(system=system):
