@@ -334,3 +334,66 @@ class Before(Case):
         self.assertEqual((done.returncode, report["outcome"]), (3, "refused"), report)
         self.assertEqual(self.order(), ["resumed", "refused/witness"])
         self.assertEqual(self.content(name), "old")
+
+
+class Signals(Case):
+    def begin(self, name, *options):
+        run = subprocess.Popen([os.environ["BELAY"], "run", "--format", "json", *QUICK, *options, name, "--", "sh", "-c",
+                                "echo new >/etc/state"], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               env=os.environ | self.env | {"BELAY_STATE_DIR": live.state_dir()})
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+        self.addCleanup(run.stdout.close)
+        return run
+
+    def ended(self, run):
+        report = json.loads(run.communicate(timeout=60)[0])
+        return run.returncode, report["outcome"], report["reason"]
+
+    def seen_file(self, name):
+        live.wait_until((self.seen / name).exists, 20, f"{name} is there")
+
+    def test_a_signal_after_the_end_does_not_cut_a_notification(self):
+        name = self.prepared()
+        self.hook("committed", "slow", f"touch {self.seen}/begun; sleep 2; touch {self.seen}/done")
+        run = self.begin(name)
+        self.seen_file("begun")
+        run.terminate()
+        self.assertEqual(self.ended(run), (0, "committed", "ok"))
+        self.assertTrue((self.seen / "done").exists())
+
+    def test_a_signal_ends_a_hook_before_the_snapshot_and_refuses(self):
+        for event in "pre", "quiesce":
+            with self.subTest(event=event):
+                name = self.prepared()
+                self.witness("refused")
+                self.hook(event, "slow", f"touch {self.seen}/{event}; sleep 1000", "where=host timeout=100s summary=Slow")
+                self.hook("resume", "look", f"echo resumed >>{self.seen}/order")
+                run = self.begin(name)
+                self.seen_file(event)
+                run.terminate()
+                self.assertEqual(self.ended(run), (3, "refused", "interrupted"))
+                self.assertEqual(self.order(), ["refused/witness"] if event == "pre" else ["resumed", "refused/witness"])
+                self.assertEqual(self.content(name), "old")
+                (self.seen / "order").unlink()
+                (self.top / "config/belay/hooks.d" / event / "slow").unlink()
+
+    def test_a_confirmation_is_told_once_whoever_ends_it(self):
+        for killed in False, True:
+            with self.subTest(killed=killed):
+                name = self.prepared()
+                self.witness("committed")
+                run = self.begin(name, "--confirm", "5m")
+                live.wait_until(lambda: "confirm_until" in live.belay("show", "--format", "json", name).stdout, 20,
+                                "a confirmation is waited for")
+                if killed:
+                    run.kill()
+                    run.wait()
+                self.assertEqual(self.order(), [])
+                done = live.belay("confirm", name, env=self.env)
+                self.assertEqual(done.returncode, 0, done)
+                if not killed:
+                    self.assertEqual(self.ended(run)[:2], (0, "committed"))
+                live.belay("recover", env=self.env)
+                self.assertEqual(self.order(), ["committed/witness"])
+                (self.seen / "order").unlink()
