@@ -116,16 +116,16 @@ class PowerDns(software.TestCase):
         self.assertEqual(self.version().split(".")[:2], ["4", "7"])
 
         with self.subTest("a release that no longer takes the configuration is undone"):
-            code, report, client = self.upgrade(options=["--retry-for", "4s"])
+            code, report, client = self.upgrade(options=["--retry-for", "8s"])
             self.assert_undone("undone upgrade", code, report, client)
             self.assertEqual(report["reason"], "check-failed")
             found = finals(report)
             self.assertEqual(found["command pdns_server --config=check"], "fail")
-            self.assertEqual(found["unit pdns"], "fail")
+            self.assertIn(found["unit pdns"], ("fail", "not-yet"))  # it is restarted again and again
             self.assertIn("udp/53 any", check(report, "listening")["lost_good"])
 
         with self.subTest("a database that it cannot use is seen by a question alone, and undone"):
-            code, report, client = self.upgrade("sh", "-c", OTHER_SCHEMA, options=["--retry-for", "2s"])
+            code, report, client = self.upgrade("sh", "-c", OTHER_SCHEMA, options=["--retry-for", "8s"])
             self.assert_undone("undone change", code, report, client)
             self.assertEqual(report["reason"], "check-failed")
             found = finals(report)
@@ -147,7 +147,7 @@ class PowerDns(software.TestCase):
 
         with self.subTest("what was kept can be taken back"):
             code, report = live.report("rollback", "--yes", self.name)
-            self.assertEqual((code, report["outcome"]), (0, "committed"), report["message"])
-            live.wait_until(self.answers, 20, "the DNS server answers")
+            self.assertEqual((code, report["outcome"]), (0, "rolled-back"), report["message"])
+            self.assertTrue(self.answers())
             self.assertEqual(self.version().split(".")[:2], ["4", "7"])
             self.assertEqual(self.content(), self.before)
