@@ -23,11 +23,15 @@ apt-get install -q -y --download-only --only-upgrade nginx nginx-common
 USE_MODULE = "echo 'load_module /opt/modules/ngx_http_echo_module.so;' >/etc/nginx/modules-enabled/site.conf"
 # The commands end well, whatever becomes of nginx: so do many scripts.
 BROKEN = "echo 'no_such_setting on;' >/etc/nginx/conf.d/site.conf; systemctl reload nginx || true"
-DEAD_BACKEND = "sed -i 's,try_files .*,proxy_pass http://127.0.0.1:9;,' /etc/nginx/sites-available/default && systemctl reload nginx"
-LOST_PAGE = "mv /var/www/html/index.html /var/www/html/page.html && rm /var/www/html/index.nginx-debian.html && systemctl reload nginx"
+DEAD_BACKEND = ("sed -i 's,try_files .*,proxy_pass http://127.0.0.1:9;,' /etc/nginx/sites-available/default && "
+                "systemctl reload nginx")
+LOST_PAGE = "rm /var/www/html/index*.html && systemctl reload nginx"
 
 ITS_PAGE = "http http://127.0.0.1/ --contains 'page of this site'"
 AN_ANSWER = "http http://127.0.0.1/ --status 2xx,3xx,4xx"
+
+# Seconds from the stop to the first answer. On a quiet machine it is 2, most of that the boot of the instance.
+WAY_BACK = 10
 
 
 def page(address, timeout=0.5):
@@ -79,14 +83,15 @@ class Nginx(software.TestCase):
         self.assertTrue(client.outages)
         # How long the broken server was up is a matter of what was broken. From there on only the way back counts.
         back = max(begin + seconds for begin, seconds in client.outages) - begin_of(report, "stop")
-        print(f"\n{report['reason']}: from the stop until it answers {back:.2f} s, no answer for {client.downtime:.2f} s in all, "
-              f"belay's own downtime {report['downtime_seconds']} s", flush=True)
-        self.assertLess(back, 5)
+        print(f"\n{report['reason']}: from the stop until it answers {back:.2f} s, no answer for {client.downtime:.2f} s "
+              f"in all, belay's own downtime {report['downtime_seconds']:.2f} s", flush=True)
+        self.assertLess(back, WAY_BACK)
         self.assert_no_outage_before_the_upgrade(report, client)
 
     def assert_no_outage_before_the_upgrade(self, report, client):
         """Neither the baseline nor the snapshot takes the service away; 50 ms for the last answer."""
-        self.assertGreater(min((begin for begin, _ in client.outages), default=float("inf")), begin_of(report, "upgrade") - 0.05)
+        first = min((begin for begin, _ in client.outages), default=float("inf"))
+        self.assertGreater(first, begin_of(report, "upgrade") - 0.05)
 
     def test_upgrades_of_a_real_web_server(self):
         self.assertIn("install ok installed 1.22.", self.version())

@@ -26,6 +26,7 @@ END
 sqlite3 {DATABASE} </usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql
 chown pdns:pdns {DATABASE}
 pdnsutil create-zone example.org ns1.example.org
+pdnsutil replace-rrset example.org @ SOA 'ns1.example.org hostmaster.example.org 1 10800 3600 604800 3600'
 pdnsutil add-record example.org ns1 A 192.0.2.53
 pdnsutil add-record example.org www A 192.0.2.80
 pdnsutil add-record example.org www AAAA 2001:db8::80
@@ -46,6 +47,9 @@ OTHER_SCHEMA = f"sqlite3 {DATABASE} 'ALTER TABLE records RENAME COLUMN auth TO a
 
 A, SOA = 1, 6
 SERVFAIL = 2
+
+# Seconds from the stop to the first answer. On a quiet machine it is 3, most of that the boot of the instance.
+WAY_BACK = 10
 
 
 def ask(address, name, kind, timeout=0.25):
@@ -94,7 +98,7 @@ class PowerDns(software.TestCase):
 
     def tell(self, what, report, client):
         print(f"\n{what}: no answer for {client.downtime:.2f} s in all, the command took "
-              f"{phase(report, 'upgrade')['seconds']:.1f} s, belay's own downtime {report['downtime_seconds']} s", flush=True)
+              f"{phase(report, 'upgrade')['seconds']:.1f} s, belay's own downtime {report['downtime_seconds']:.2f} s", flush=True)
 
     def assert_undone(self, what, code, report, client):
         self.assertEqual((code, report["outcome"]), (1, "rolled-back"), report["message"])
@@ -105,7 +109,7 @@ class PowerDns(software.TestCase):
         back = max(begin + seconds for begin, seconds in client.outages) - begin_of(report, "stop")
         print(f"\n{what}: from the stop until it answers {back:.2f} s", end="", flush=True)
         self.tell(what, report, client)
-        self.assertLess(back, 5)
+        self.assertLess(back, WAY_BACK)
         self.assert_no_outage_before_the_upgrade(report, client)
 
     def assert_no_outage_before_the_upgrade(self, report, client):
@@ -124,7 +128,7 @@ class PowerDns(software.TestCase):
             self.assertIn(found["unit pdns"], ("fail", "not-yet"))  # it is restarted again and again
             self.assertIn("udp/53 any", check(report, "listening")["lost_good"])
 
-        with self.subTest("a database that it cannot use is seen by a question alone, and undone"):
+        with self.subTest("a database that it cannot use, while everything listens and runs, is undone"):
             code, report, client = self.upgrade("sh", "-c", OTHER_SCHEMA, options=["--retry-for", "8s"])
             self.assert_undone("undone change", code, report, client)
             self.assertEqual(report["reason"], "check-failed")
