@@ -97,7 +97,7 @@ void apply(const settings& from, core::plan& plan) {
     take(from.snapshot_mode, plan.mode);
     plan.min_free = from.min_free;
     plan.uncovered = from.uncovered;
-    plan.pre = hook_of(from.pre, limit.hook);
+    plan.pre = hook_of(from.pre, limit.upgrade); // it may download what the command needs
     plan.quiesce = hook_of(from.quiesce, limit.hook);
     plan.resume = hook_of(from.resume, limit.hook);
     add_notice(plan, "committed", from.committed);

@@ -86,6 +86,8 @@ TEST_CASE("settings arrive in the plan") {
     REQUIRE(plan.pre.size() == 1);
     CHECK(plan.pre.front().args == texts{"gate"});
     CHECK(plan.pre.front().where == core::place::guest);
+    CHECK(plan.pre.front().timeout == 2h);
+    CHECK(plan.resume.front().timeout == 1min);
     CHECK(plan.quiesces());
     CHECK(plan.notices == std::vector<core::notice>{{"committed", "tell"}});
     CHECK(plan.keep_for == 0ms);
