@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tools of the live tests: a real Incus, real instances, the real belay.
 
-tests/run starts a private Incus and sets BELAY_TEST_LIVE, BELAY_TEST_INCUS_DIR (its directory), BELAY (the program)
-and what makes `incus` and belay talk to it. Without them the tests of a live.TestCase are skipped.
+tests/run starts private daemons and sets BELAY_TEST_LIVE, BELAY_TEST_INCUS_DIR (their directory) and BELAY (the program);
+ctest gives each test one of them. By hand BELAY_TEST_INCUS_DIR is that of one daemon, and what makes `incus` and belay talk
+to it is set as well. Without them the tests of a live.TestCase are skipped.
 """
 
 import contextlib
@@ -13,12 +14,24 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import tempfile
 import time
 import unittest
 
+
+def _use_own_daemon():
+    """Of the daemons that tests/run has started the one that ctest gave to this test."""
+    number = re.match(r"id:(\w+)", os.environ.get("CTEST_RESOURCE_GROUP_0_INCUS", ""))
+    if number and os.environ.get("BELAY_TEST_INCUS_DIR"):
+        folder = f"{os.environ['BELAY_TEST_INCUS_DIR']}/{number[1]}"
+        os.environ |= {"BELAY_TEST_INCUS_DIR": folder, "INCUS_DIR": f"{folder}/incus", "INCUS_CONF": f"{folder}/conf",
+                       "INCUS_LXC_TEMPLATE_CONFIG": f"{folder}/lxc"}
+
+
+_use_own_daemon()
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 _PRIVATE_INCUS = _ROOT / "tests" / "support" / "private-incus"
 _numbers = itertools.count(1)

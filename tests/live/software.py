@@ -53,12 +53,17 @@ class TestCase(live.TestCase):
 
 @contextlib.contextmanager
 def _network():
-    taken = live.incus("network", "list", "--format", "csv").stdout
-    host = live.run("ip", "-4", "address", check=True).stdout
-    number = next(n for n in range(1, 250) if f"10.88.{n}." not in taken + host)
-    name, subnet = f"bt{os.getpid() % 100000}n{number}", f"10.88.{number}"
-    live.incus("network", "create", name, f"ipv4.address={subnet}.1/24", "ipv4.nat=true", "ipv4.dhcp=false",
-               "ipv6.address=none", "dns.mode=none")
+    """A bridge of a name and a subnet that nobody else on this host has, tests of another daemon included."""
+    for number in range(os.getpid() % 200, 250):
+        name, subnet = f"bt{os.getpid() % 100000}n{number}", f"10.88.{number}"
+        if f" {subnet}." in live.run("ip", "-4", "address", check=True).stdout:
+            continue
+        made = live.incus("network", "create", name, f"ipv4.address={subnet}.1/24", "ipv4.nat=true", "ipv4.dhcp=false",
+                          "ipv6.address=none", "dns.mode=none", check=False)
+        if made.returncode == 0:
+            break
+    else:
+        raise AssertionError(f"no network can be made: {made.stderr}")
     try:
         yield name, subnet
     finally:

@@ -22,6 +22,21 @@ namespace {
 
 const std::string lock_key(core::lock_key_name);
 
+/// As in live.py: of the daemons that tests/run has started the one that ctest gave to this test.
+void use_own_daemon() {
+    const char* given = std::getenv("CTEST_RESOURCE_GROUP_0_INCUS"); // id:2,slots:1
+    const char* all = std::getenv("BELAY_TEST_INCUS_DIR");
+    if (given == nullptr || all == nullptr) {
+        return;
+    }
+    const std::string id = given;
+    const auto begin = id.find(':') + 1;
+    const auto folder = std::string(all) + "/" + id.substr(begin, id.find(',') - begin);
+    setenv("INCUS_DIR", (folder + "/incus").c_str(), 1);
+    setenv("INCUS_CONF", (folder + "/conf").c_str(), 1);
+    setenv("INCUS_LXC_TEMPLATE_CONFIG", (folder + "/lxc").c_str(), 1);
+}
+
 int cli(std::vector<std::string> words) {
     words.insert(words.begin(), "incus");
     const auto r = process::run({words}, 60s, {}, {});
@@ -29,6 +44,7 @@ int cli(std::vector<std::string> words) {
 }
 
 std::string live_socket() {
+    use_own_daemon();
     const char* wanted = std::getenv("BELAY_TEST_LIVE");
     if (wanted == nullptr || std::string_view(wanted) != "1") {
         SKIP("needs a real Incus: BELAY_TEST_LIVE=1");
