@@ -274,7 +274,7 @@ class Http(unittest.TestCase):
         self.assertEqual(ask("/", "--contains", "HTTP"), (1, f"http 200 from {base}/, without 'HTTP'"))
         code, said = ask("/slow", "--max-ms", "250")
         self.assertEqual(code, 1)
-        self.assertRegex(said, r"^http 200 from .*/slow in [3-9]\d\d ms, should be at most 250 ms$")
+        self.assertRegex(said, r"^http 200 from .*/slow in \d{3,} ms, should be at most 250 ms$")
         passes(ask("/slow", "--max-ms", "9000"), "/slow")
 
     def test_by_every_means(self):
@@ -546,6 +546,10 @@ class Limits(unittest.TestCase):
 
 def readings(instance, *checks):
     """What `belay check` says of the checks, in their order."""
+    return [reading for i in range(0, len(checks), 12) for reading in some_readings(instance, checks[i:i + 12])]
+
+
+def some_readings(instance, checks):
     options = [word for check in checks for word in ("--check", check)]
     done = live.belay("check", "--no-checks", "--format", "json", "--retry-for", "0", *options, instance)
     try:
@@ -604,7 +608,7 @@ class Tiny(Instances):
         cls.name = cls.enterClassContext(reachable(card(2), rc=(
             "#!/bin/sh\nmkdir -p /www; echo hello > /www/index.html\nhttpd -p 8080 -h /www\n"
             f"until ip addr | grep -q {card(2)}; do sleep 0.1; done; httpd -p {card(2)}:8081 -h /www\n"
-            "sh -c 'true & exec sleep 3600' &\n")))
+            "sh -c '/bin/true & exec sleep 3600' &\n")))
         push(cls.name, "/usr/lib/nagios/plugins/check_fake", FAKE_PLUGIN)
         live.wait_until(lambda: "8081" in live.sh(cls.name, "netstat -ltn"), 20, "the servers run")
 
@@ -812,18 +816,25 @@ class Debian(Instances):
             ("plugin check_fake 1 hm", "pass", "hm", ["bad: plugin check_fake 1 hm warning"]),
             ("journal-errors nowhere.service", "pass", "no errors in the journal since the boot"))
 
-    def test_a_process_is_found_by_its_first_argument_and_its_program(self):
-        live.sh(self.name, "cp /bin/sleep /opt/sleeper; bash -c 'exec -a /opt/renamed /opt/sleeper 600' >/dev/null 2>&1 & "
-                "/opt/sleeper 600 >/dev/null 2>&1 &")
-        self.addCleanup(live.sh, self.name, "pkill -x sleeper; true")
-        live.wait_until(lambda: readings(self.name, "process sleeper --min 2")[0]["result"] == "pass", 10, "both run")
-        live.sh(self.name, "rm /opt/sleeper")  # an upgrade replaces it
-        self.assert_checks(self.name, ("process renamed", "pass", "1 renamed process runs"),
-                           ("process sleeper", "pass", "2 sleeper processes run"))
+    def test_a_process_is_found_by_any_of_its_names(self):
+        # It calls itself a worker, which the kernel is told as well.
+        live.sh(self.name, "cp /usr/bin/perl /opt/engine; cp /bin/sleep /opt/sleeper; (/opt/engine -e '$0 = \"worker\"; sleep 600' & "
+                "bash -c 'exec -a /opt/renamed /opt/sleeper 600' &) >/dev/null 2>&1")
+        self.addCleanup(live.sh, self.name, "pkill -x worker; pkill -x sleeper; true")
+        live.wait_until(lambda: live.sh(self.name, "pgrep -x 'worker|sleeper'", check=False).count("\n") == 2, 10, "both run")
+        live.sh(self.name, "rm /opt/engine")  # an upgrade replaces it
+        self.assert_checks(self.name,
+                           ("process worker", "pass", "1 worker process runs"),
+                           ("process engine", "pass", "1 engine process runs"),
+                           ("process sleeper", "pass", "1 sleeper process runs"),
+                           ("process renamed", "pass", "1 renamed process runs"),
+                           ("process perl", "pass", "1 perl process runs"),  # the name server
+                           ("process eng", "fail", "no eng process runs"))
 
     def test_only_new_kinds_of_errors_fail_an_upgrade(self):
         def log(tag, text):
-            return f"logger -p user.err -t {tag} '{text}'; journalctl --sync"
+            return (f"logger -p user.err -t '{tag}' '{text}'; "
+                    f"until journalctl --boot --quiet --output cat | grep -qF '{text}'; do sleep 0.1; done")
 
         def upgrade(script):
             return live.report("run", "--no-checks", "--soak", "0", "--retry-for", "0", "--check", "journal-errors", self.name,
