@@ -6,8 +6,10 @@ Usage: manual.py BELAY MANPAGE
 
 The page's headings "Options of belay", "Options of every command" and "Options of run and check" say to which commands
 the options below them belong; its section COMMANDS has a tag "belay NAME" for each command. The formatter must have no
-complaint about the page, if there is one.
+complaint about any page beside it, if there is one, and belay-checks.7 there has a heading for each check of belay's own.
 """
+import json
+import os
 import pathlib
 import re
 import shutil
@@ -120,6 +122,17 @@ def complaints_of_formatter(file):
                 yield f"{way[0]} ended with {done.returncode}: {done.stderr.strip()}"
 
 
+def checks_without_heading(belay, page):
+    """Those that `belay checks` lists, without those of this user and this host."""
+    done = subprocess.run([belay, "checks", "--format", "json"], capture_output=True, text=True, timeout=30, check=True,
+                          env=os.environ | {"XDG_CONFIG_HOME": "/nonexistent"})
+    shipped = [check["name"] for check in json.loads(done.stdout) if "/share/belay/checks/" in check.get("file", "")]
+    headings = {plain(line.removeprefix(".SS ")) for line in page.read_text().splitlines() if line.startswith(".SS ")}
+    if not shipped:
+        yield "belay checks lists none of its own"
+    yield from (f"{page.name} has no heading {name}" for name in shipped if name not in headings)
+
+
 def main() -> int:
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
@@ -131,7 +144,9 @@ def main() -> int:
     version = subprocess.run([belay, "--version"], capture_output=True, text=True, timeout=30).stdout.strip()
     if f'"{version}"' not in text:
         found.append(f"the page is not about {version}")
-    found += complaints_of_formatter(file)
+    for beside in sorted(pathlib.Path(file).parent.iterdir()):
+        found += complaints_of_formatter(beside)
+    found += checks_without_heading(belay, pathlib.Path(file).parent / "belay-checks.7")
     print("\n".join(found) if found else f"the page knows what {version} knows")
     return 1 if found else 0
 
