@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipe/book.hpp"
 
+#include "core/text.hpp"
 #include "recipe/json.hpp"
 
 #include <fmt/format.h>
@@ -11,13 +12,27 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// A check of the recipe that is a path is meant from where the recipe is, and not from where belay is called.
+void anchor(std::vector<std::string>& checks, const fs::path& folder) {
+    for (auto& check : checks) {
+        if (check.starts_with("./") || check.starts_with("../")) {
+            check = core::shell_quote(folder.string()) + "/" + check;
+        }
+    }
+}
+
 core::expected<settings> load(const fs::path& file) {
     const auto text = checks::read_text(file);
     if (!text) {
         return core::failure(core::reason::usage,
                              fmt::format("recipe {} cannot be read: look at its permissions", checks::shown(file)));
     }
-    return read(*text, file.string());
+    BELAY_TRY(auto, recipe, read(*text, file.string()));
+    std::error_code ignored;
+    const auto folder = fs::absolute(file, ignored).parent_path();
+    anchor(recipe.checks, folder);
+    anchor(recipe.wanted, folder);
+    return recipe;
 }
 
 } // namespace

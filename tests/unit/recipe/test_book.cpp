@@ -39,6 +39,15 @@ TEST_CASE("a recipe is found by its name, with or without .json, first where it 
     CHECK(book.find("./nowhere").error().message.find("use as a recipe") != std::string::npos);
 }
 
+TEST_CASE("a check that is a path lies beside its recipe") {
+    const test::scratch dir;
+    dir.put("own dir/web.json", R"({"checks": ["./shop 5", "tcp 53", "/bin/x"], "wanted": ["../x"]})", 0644);
+    const auto found = book_in(dir).find((dir.path / "own dir/web.json").string());
+    const auto folder = "'" + (dir.path / "own dir").string() + "'";
+    CHECK(found->recipe->checks == std::vector<std::string>{folder + "/./shop 5", "tcp 53", "/bin/x"});
+    CHECK(found->recipe->wanted == std::vector<std::string>{folder + "/../x"});
+}
+
 TEST_CASE("a recipe is switched off by an empty file") {
     const test::scratch dir;
     dir.put("shipped/apt.json", "{}", 0644);
