@@ -17,13 +17,18 @@ string(REPLACE "\\" "\\\\" BELAY_PROGRAM "${BELAY_PROGRAM}")
 string(REPLACE "%" "%%" BELAY_PROGRAM "${BELAY_PROGRAM}")
 string(REPLACE " " "\\x20" BELAY_PROGRAM "${BELAY_PROGRAM}")
 
+set(BELAY_SHARE "${CMAKE_INSTALL_PREFIX}/share/belay") # in comments only
+cmake_path(ABSOLUTE_PATH BELAY_SHARE NORMALIZE)
+
 # Not CMAKE_INSTALL_LIBDIR: systemd does not look into lib64 or lib/x86_64-linux-gnu.
 set(units "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
 set(templates "${CMAKE_CURRENT_LIST_DIR}/../examples/systemd")
-file(INSTALL DESTINATION "${units}" TYPE FILE FILES "${templates}/belay-recover.timer")
+foreach(name IN ITEMS belay-recover belay@)
+  file(INSTALL DESTINATION "${units}" TYPE FILE FILES "${templates}/${name}.timer")
 
-set(service "${units}/belay-recover.service")
-message(STATUS "Installing: $ENV{DESTDIR}${service}")
-configure_file("${templates}/belay-recover.service.in" "$ENV{DESTDIR}${service}" @ONLY
-  FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
-list(APPEND CMAKE_INSTALL_MANIFEST_FILES "${service}")
+  set(service "${units}/${name}.service")
+  message(STATUS "Installing: $ENV{DESTDIR}${service}")
+  configure_file("${templates}/${name}.service.in" "$ENV{DESTDIR}${service}" @ONLY
+    FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+  list(APPEND CMAKE_INSTALL_MANIFEST_FILES "${service}")
+endforeach()

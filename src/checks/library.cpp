@@ -7,9 +7,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fstream>
-#include <map>
 #include <optional>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -22,19 +20,6 @@ namespace {
 
 constexpr int description_lines = 20;
 constexpr std::string_view description_mark = "# belay:";
-
-std::string shown(const fs::path& path) {
-    return "'" + core::printable(path.string()) + "'";
-}
-
-/// An empty file, or a link to /dev/null.
-bool masks(const fs::path& file) {
-    std::error_code ignored;
-    if (fs::is_symlink(file, ignored) && fs::read_symlink(file, ignored) == "/dev/null") {
-        return true;
-    }
-    return fs::is_regular_file(file, ignored) && fs::file_size(file, ignored) == 0;
-}
 
 /// Takes one `key=value` of a description into the check.
 core::expected<void> take_setting(check_file& check, std::string_view key, std::string_view value) {
@@ -90,42 +75,11 @@ core::expected<void> take_description(check_file& check, std::string_view text) 
     }
 }
 
-/// Levenshtein's distance, for "did you mean".
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-        row[j] = j;
-    }
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const auto above = row[j];
-            row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-            diagonal = above;
-        }
-    }
-    return row[b.size()];
-}
-
-core::error unknown_check(const std::string& name, const std::vector<entry>& known) {
-    std::string nearest;
-    std::size_t best = 4;
-    for (const auto& candidate : known) {
-        if (const auto d = distance(name, candidate.name); d < best) {
-            best = d;
-            nearest = candidate.name;
-        }
-    }
-    return {reason::usage,
-            fmt::format("there is no check '{}'{}: `belay checks` lists what is installed", core::printable(name),
-                        nearest.empty() ? "" : ", did you mean '" + nearest + "'?")};
-}
-
 } // namespace
 
-core::expected<check_file> describe(const fs::path& file) {
+core::expected<check_file> describe(const fs::path& file, core::place where) {
     check_file check;
+    check.where = where;
     check.name = file.filename().string();
     check.file = file;
     std::error_code problem;
@@ -148,37 +102,6 @@ core::expected<check_file> describe(const fs::path& file) {
         }
     }
     return check;
-}
-
-core::expected<void> check_trust(const fs::path& file, unsigned uid) {
-    if (uid != 0) {
-        return {};
-    }
-    std::error_code problem;
-    const auto real = fs::canonical(file, problem);
-    if (problem) {
-        return core::failure(reason::usage, fmt::format("check {} cannot be looked at", shown(file)),
-                             problem.message());
-    }
-    for (auto at = real;; at = at.parent_path()) {
-        struct stat info {};
-
-        if (stat(at.c_str(), &info) != 0) {
-            return core::failure(reason::usage, fmt::format("{} cannot be looked at", shown(at)));
-        }
-        const bool sticky_of_root = at != real && info.st_uid == 0 && (info.st_mode & S_ISVTX) != 0;
-        const bool others_write = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky_of_root;
-        if (info.st_uid != 0 || others_write) {
-            return core::failure(reason::usage,
-                                 fmt::format("check {} is not run as root, since others than root may write {}: "
-                                             "`chown root {} && chmod go-w {}`",
-                                             shown(file), shown(at), core::shell_quote(at.string()),
-                                             core::shell_quote(at.string())));
-        }
-        if (at == at.parent_path()) {
-            return {};
-        }
-    }
 }
 
 core::expected<std::vector<std::string>> split_words(const std::string& text) {
@@ -211,66 +134,17 @@ core::expected<std::vector<std::string>> split_words(const std::string& text) {
     return words;
 }
 
-std::optional<fs::path> library::first_file(const std::string& name) const {
-    if (name.empty() || name.starts_with('.')) {
-        return std::nullopt;
-    }
-    for (const auto& folder : folders_) {
-        std::error_code ignored;
-        if (auto file = folder / name; fs::exists(fs::symlink_status(file, ignored))) {
-            return file;
-        }
-    }
-    return std::nullopt;
-}
-
-bool library::masked(const std::string& name) const {
-    const auto file = first_file(name);
-    return file && masks(*file);
-}
-
 core::expected<check_file> library::find(const std::string& name) const {
-    const auto load = [&](const fs::path& file) -> core::expected<check_file> {
-        BELAY_TRY(auto, check, describe(file));
-        BELAY_TRY_VOID(check_trust(file, uid_));
-        return check;
-    };
-    std::error_code ignored;
-    if (name.find('/') != std::string::npos) {
-        if (!fs::exists(name, ignored)) {
-            return core::failure(reason::usage, fmt::format("there is no file {} to use as a check", shown(name)));
-        }
-        return load(name);
-    }
-    const auto file = first_file(name);
-    if (!file) {
-        return std::unexpected(unknown_check(name, list()));
-    }
-    if (masks(*file)) {
-        return core::failure(reason::usage, fmt::format("check '{}' is switched off by {}: remove that file to use it",
-                                                        core::printable(name), shown(*file)));
-    }
-    return load(*file);
+    BELAY_TRY(const auto, file, shelf_.find(name));
+    return describe(file, where_);
 }
 
 std::vector<entry> library::list() const {
-    std::map<std::string, fs::path> first;
-    for (const auto& folder : folders_) {
-        std::error_code problem;
-        for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
-            const auto name = at->path().filename().string();
-            if (!name.starts_with('.') && !name.ends_with('~')) {
-                first.try_emplace(name, at->path());
-            }
-        }
-    }
     std::vector<entry> all;
-    for (const auto& [name, file] : first) {
-        if (!masks(file)) {
-            auto check = describe(file);
-            const auto trusted = check_trust(file, uid_);
-            all.push_back({name, check && !trusted ? std::unexpected(trusted.error()) : std::move(check)});
-        }
+    for (const auto& [name, file] : shelf_.list()) {
+        auto check = describe(file, where_);
+        const auto trusted = shelf_.check_trust(file);
+        all.push_back({name, check && !trusted ? std::unexpected(trusted.error()) : std::move(check)});
     }
     return all;
 }

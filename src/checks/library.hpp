@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds checks: which file a name means, and what the file says of itself. Runs nothing.
 #pragma once
+#include "checks/shelf.hpp"
 #include "core/error.hpp"
 #include "core/plan.hpp"
 
@@ -30,12 +31,9 @@ struct entry {
 
 /// Reads the description that a check carries in its first 20 lines:
 /// `# belay: where=guest timeout=30s summary=What listened still listens` (summary goes on to the end of the line).
-/// Error: usage, for a file that cannot be read, is not executable, or whose description is wrong.
-core::expected<check_file> describe(const std::filesystem::path& file);
-
-/// Whether the file may be run by `uid`: as root, no file that others may write, in no folder that others may write
-/// (sticky ones owned by root excepted), up to the root. Error: usage, names what others may write.
-core::expected<void> check_trust(const std::filesystem::path& file, unsigned uid);
+/// Without a `where` of its own it runs where `where` says. Error: usage, for a file that cannot be read, is not
+/// executable, or whose description is wrong.
+core::expected<check_file> describe(const std::filesystem::path& file, core::place where = core::place::guest);
 
 /// Splits `NAME ARG…` at white space; single and double quotes and backslashes group as in a shell. Error: usage.
 core::expected<std::vector<std::string>> split_words(const std::string& text);
@@ -43,14 +41,15 @@ core::expected<std::vector<std::string>> split_words(const std::string& text);
 class library {
 public:
     /// `folders` in the order of their precedence; those that do not exist are passed over. `uid`: who runs the checks.
-    library(std::vector<std::filesystem::path> folders, unsigned uid) : folders_(std::move(folders)), uid_(uid) {}
+    /// `where` they run, unless they say something else.
+    library(std::vector<std::filesystem::path> folders, unsigned uid, core::place where = core::place::guest)
+        : shelf_(std::move(folders), uid, "check"), where_(where) {}
 
-    /// The check of a name. The first folder that has the name wins; an empty file or a link to /dev/null there masks
-    /// it. A name with a '/' is a path. Error: usage, with the nearest known name.
+    /// The check of a name, as shelf::find. Error: usage, with the nearest known name.
     core::expected<check_file> find(const std::string& name) const;
 
     /// Whether the name is switched off.
-    bool masked(const std::string& name) const;
+    bool masked(const std::string& name) const { return shelf_.masked(name); }
 
     /// Everything that can be named, sorted.
     std::vector<entry> list() const;
@@ -59,10 +58,8 @@ public:
     core::expected<core::check_spec> resolve(const std::string& text, bool required) const;
 
 private:
-    std::optional<std::filesystem::path> first_file(const std::string& name) const;
-
-    std::vector<std::filesystem::path> folders_;
-    unsigned uid_;
+    shelf shelf_;
+    core::place where_;
 };
 
 /// A shell command in the guest, as a check.

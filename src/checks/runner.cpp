@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
-#include <iterator>
 #include <thread>
 #include <unistd.h>
 
@@ -87,8 +85,8 @@ bool output_is_lost(const guest_script& script, const ports::guest_exit& end, st
     return !marked && end.exit_code < killed && (script.marks_end || (out.empty() && err.empty()));
 }
 
-/// Gathers what a check prints, up to the cap; asks for its end when it prints more. Of a collector, which nothing is
-/// read from, the end counts: it may go on, and its last bytes are kept.
+/// Gathers what a check prints, up to the cap; asks for its end when it prints more. Of others, from which nothing is
+/// read, the end counts: they may go on, and their last bytes are kept.
 class gathered {
 public:
     gathered(printed& text, kind what, std::stop_source& enough) : text_(text), what_(what), enough_(enough) {}
@@ -96,7 +94,7 @@ public:
     void operator()(core::output::stream from, std::string_view piece) {
         const std::scoped_lock guard(text_.mutex);
         auto& into = from == core::output::stream::out ? text_.out : text_.err;
-        if (what_ == kind::collector) {
+        if (what_ != kind::check) {
             into += piece;
             into.erase(0, into.size() > 2 * output_cap ? into.size() - output_cap : 0);
             return;
@@ -118,21 +116,19 @@ private:
 };
 
 /// Takes the end of a check into its reading.
-void conclude(core::reading& reading, const core::check_spec& spec, const core::expected<ports::guest_exit>& end,
-              bool overflow, std::string_view out, std::string_view err) {
-    if (!end) {
-        reading.summary = core::printable(core::describe(end.error()));
-    } else if (overflow) {
+void conclude(core::reading& reading, const core::check_spec& spec, const ports::guest_exit& end, bool overflow,
+              std::string_view out, std::string_view err) {
+    if (overflow) {
         reading.summary = fmt::format("printed more than {} KiB and was ended", output_cap / 1024);
-    } else if (end->how == ports::ended::timed_out) {
+    } else if (end.how == ports::ended::timed_out) {
         reading.summary = fmt::format("did not end within {}", core::format_duration(spec.timeout));
-    } else if (end->how == ports::ended::cancelled) {
+    } else if (end.how == ports::ended::cancelled) {
         reading.summary = "was cut short";
     } else {
-        reading.how = health_of(end->exit_code);
+        reading.how = health_of(end.exit_code);
         read_output(out, err, reading);
         if (reading.summary.empty() && reading.how == core::health::fail) {
-            reading.summary = fmt::format("exit status {}", end->exit_code);
+            reading.summary = fmt::format("exit status {}", end.exit_code);
         }
     }
 }
@@ -189,12 +185,11 @@ core::expected<std::string> runner::text_of(const std::string& file) {
     if (const auto known = texts_.find(file); known != texts_.end()) {
         return known->second;
     }
-    std::ifstream in(file, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (!in) {
+    auto text = read_text(file);
+    if (!text) {
         return core::failure(core::reason::usage, fmt::format("check '{}' cannot be read", core::printable(file)));
     }
-    return texts_.emplace(file, std::move(text)).first->second;
+    return texts_.emplace(file, *std::move(text)).first->second;
 }
 
 core::expected<guest_script> runner::guest_form(const core::check_spec& spec) {
@@ -218,11 +213,11 @@ core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& s
     command.input = script.input;
     for (int attempt = 1;; ++attempt) {
         auto end = host_.exec(command, spec.timeout, sink, stop);
-        if (end && end->how != ports::ended::exited && what == kind::check) {
+        if (end && end->how != ports::ended::exited && what != kind::collector) {
             sweep(env.back().second);
         }
         const std::scoped_lock guard(text.mutex);
-        if (!end || !output_is_lost(script, *end, text.out, text.err)) {
+        if (!end || !output_is_lost(script, *end, text.out, text.err) || what == kind::hook) {
             return end;
         }
         if (attempt == output_attempts && !script.marks_end) {
@@ -238,8 +233,9 @@ core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& s
 
 core::expected<ports::guest_exit> runner::run_on_host(const core::check_spec& spec,
                                                       const std::vector<std::pair<std::string, std::string>>& env,
-                                                      const ports::output_sink& sink, std::stop_token stop) {
-    process::command command{.argv = {spec.file}, .env = env};
+                                                      const std::string& input, const ports::output_sink& sink,
+                                                      std::stop_token stop) {
+    process::command command{.argv = {spec.file}, .env = env, .input = input};
     command.argv.insert(command.argv.end(), spec.args.begin(), spec.args.end());
     BELAY_TRY(auto, end, process::run(command, spec.timeout, sink, stop));
     constexpr int signal_base = 128;
@@ -262,8 +258,10 @@ void runner::sweep(const std::string& run_id) {
     (void)host_.exec(command, sweep_limit, [](auto, auto) {}, {}); // nothing more can be done when this fails
 }
 
-core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
-                              printed& text, kind what) {
+/// One run of whatever it is. Error: it could not be started.
+core::expected<core::reading> runner::attempt(const core::check_spec& spec, const ports::hook_context& context,
+                                              const std::string& input, std::stop_token stop, printed& text,
+                                              kind what) {
     core::reading reading{spec.name, spec.where, spec.required, core::health::fail, {}, {}, {}, 0};
     // Looked at each time: a recovery and an undo run what a journal names, long after it was chosen.
     if (auto trusted = spec.file.empty() ? core::expected<void>{} : check_trust(spec.file, ::geteuid()); !trusted) {
@@ -281,11 +279,30 @@ core::reading runner::run_one(const core::check_spec& spec, const ports::hook_co
     const auto begin = std::chrono::steady_clock::now();
     const auto env = environment(context, run_id);
     const auto end = spec.where == core::place::host
-                         ? run_on_host(spec, env, std::ref(output), enough.get_token())
+                         ? run_on_host(spec, env, input, std::ref(output), enough.get_token())
                          : run_in_guest(spec, env, std::ref(output), enough.get_token(), text, what);
     reading.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    conclude(reading, spec, end, output.overflow(), text.out, text.err);
+    if (!end) {
+        return std::unexpected(end.error());
+    }
+    conclude(reading, spec, *end, output.overflow(), text.out, text.err);
     return reading;
+}
+
+core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
+                              printed& text, kind what) {
+    auto reading = attempt(spec, context, {}, stop, text, what);
+    if (reading) {
+        return *std::move(reading);
+    }
+    const auto why = core::printable(core::describe(reading.error()));
+    return {spec.name, spec.where, spec.required, core::health::fail, why, {}, {}, 0};
+}
+
+core::expected<core::reading> runner::run_hook(const core::check_spec& hook, const ports::hook_context& context,
+                                               const std::string& input, std::stop_token stop) {
+    printed text;
+    return attempt(hook, context, input, stop, text, kind::hook);
 }
 
 std::vector<core::reading> runner::run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,

@@ -32,9 +32,10 @@ guest_script with_end_mark(const std::string& text);
 core::expected<guest_script> script_for_guest(const std::string& name, const std::string& text,
                                               const std::vector<std::string>& args);
 
-/// Checks are read and judged, and what they leave behind is swept away. Of collectors the end of the output is kept,
-/// and what they leave behind stays, since the instance is about to be stopped.
-enum class kind { check, collector };
+/// Checks are read and judged, and what they leave behind when they are cut short is swept away. Hooks likewise, but
+/// they change things and so run once, whatever became of their output, of which the end is kept. So is that of
+/// collectors; what they leave behind stays, since the instance is about to be stopped.
+enum class kind { check, hook, collector };
 
 /// What a program has printed so far. Another thread may look at it meanwhile.
 struct printed {
@@ -53,6 +54,9 @@ public:
     std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
                                    std::stop_token stop) override;
 
+    core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context& context,
+                                           const std::string& input, std::stop_token stop) override;
+
     /// In gather.cpp. A collector that does not even end when it is killed is not waited for: it has a thread of its
     /// own, which the destructor joins.
     std::vector<ports::evidence> gather(const std::vector<core::check_spec>& collectors,
@@ -61,6 +65,8 @@ public:
 private:
     core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
                           printed& text, kind what = kind::check);
+    core::expected<core::reading> attempt(const core::check_spec& spec, const ports::hook_context& context,
+                                          const std::string& input, std::stop_token stop, printed& text, kind what);
     core::expected<guest_script> guest_form(const core::check_spec& spec);
     core::expected<ports::guest_exit> run_in_guest(const core::check_spec& spec,
                                                    const std::vector<std::pair<std::string, std::string>>& env,
@@ -68,7 +74,8 @@ private:
                                                    kind what);
     core::expected<ports::guest_exit> run_on_host(const core::check_spec& spec,
                                                   const std::vector<std::pair<std::string, std::string>>& env,
-                                                  const ports::output_sink& sink, std::stop_token stop);
+                                                  const std::string& input, const ports::output_sink& sink,
+                                                  std::stop_token stop);
     core::expected<std::string> text_of(const std::string& file);
     void sweep(const std::string& run_id);
 

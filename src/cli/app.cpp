@@ -53,6 +53,10 @@ int call(const checks_options& o) {
     return checks_command(o);
 }
 
+int call(const recipes_options& o) {
+    return recipes_command(o);
+}
+
 int call(const doctor_options& o) {
     return doctor_command(o);
 }

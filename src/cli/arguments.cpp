@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/arguments.hpp"
 
-#include "core/coverage.hpp"
 #include "core/durations.hpp"
 #include "core/names.hpp"
+#include "core/sizes.hpp"
 #include "core/text.hpp"
 
 #include <CLI/CLI.hpp>
@@ -53,6 +53,7 @@ struct raw {
     recover_options recover;
     prune_options prune;
     checks_options checks;
+    recipes_options recipes;
     doctor_options doctor;
 };
 
@@ -88,9 +89,21 @@ void add_duration(CLI::App* app, const std::string& name, milliseconds& into, co
     add_duration_option(app, name, into, help)->default_str(core::format_duration(into));
 }
 
+/// A setting, which a recipe may have as well; `value` is what holds when neither says anything.
+void add_duration(CLI::App* app, const std::string& name, std::optional<milliseconds>& into, milliseconds value,
+                  const std::string& help) {
+    add_duration_option(app, name, into, help)->default_str(core::format_duration(value));
+}
+
+/// A flag that only says something when it is there.
+void add_truth(CLI::App* app, const std::string& name, std::optional<bool>& into, const std::string& help) {
+    app->add_flag_callback(
+        name, [&into] { into = true; }, help);
+}
+
 /// An option with a fixed set of words; the first one is the default.
-template <class Enum>
-CLI::Option* add_choice(CLI::App* app, const std::string& name, Enum& into,
+template <class Enum, class Into>
+CLI::Option* add_choice(CLI::App* app, const std::string& name, Into& into,
                         const std::vector<std::pair<std::string, Enum>>& words, const std::string& help) {
     std::string list;
     for (const auto& [word, value] : words) {
@@ -117,27 +130,38 @@ void add_common(CLI::App* app, common_options& into, bool jsonl) {
     if (jsonl) {
         formats.emplace_back("jsonl", output_format::jsonl);
     }
-    add_choice(app, "--format", into.format, formats,
-               jsonl ? "Text, one json report at the end, or every event as a line of json" : "Text or json");
+    add_choice<output_format>(app, "--format", into.format, formats,
+                              jsonl ? "Text, one json report at the end, or every event as a line of json"
+                                    : "Text or json");
     app->add_option("--state-dir", into.state_dir, "Where journals and locks are kept (also $BELAY_STATE_DIR)")
         ->type_name("DIR");
     app->add_flag("-v,--verbose", into.verbose, "Log more to standard error; twice for every event");
     app->add_flag("-q,--quiet", into.quiet, "Print the last sentence only; log errors only");
 }
 
-void add_instances(CLI::App* app, std::optional<std::string>& project, std::vector<std::string>& instances) {
+CLI::Option* add_instances(CLI::App* app, std::optional<std::string>& project, std::vector<std::string>& instances) {
     app->add_option("--project", project, "The project of the instances (default: as the incus program has it)")
         ->type_name("PROJECT");
-    app->add_option("instance", instances, "Name of an instance")->type_name("INSTANCE")->required()->type_size(1);
+    return app->add_option("instance", instances, "Name of an instance")
+        ->type_name("INSTANCE")
+        ->required()
+        ->type_size(1);
 }
 
-void add_check_selection(CLI::App* app, check_options& into) {
+/// The recipe that the settings of the command line are merged over.
+void add_recipe(CLI::App* app, std::optional<std::string>& into) {
+    app->add_option("-r,--recipe", into,
+                    "Take command, checks and policy from this recipe, or path; options win over it")
+        ->type_name("RECIPE");
+}
+
+void add_check_selection(CLI::App* app, recipe::settings& into) {
     app->option_defaults()->group("Health checks");
-    add_list(app, "--check", into.add, "Add a check: 'NAME ARG...', or a path", "CHECK");
+    add_list(app, "--check", into.checks, "Add a check: 'NAME ARG...', or a path", "CHECK");
     add_list(app, "--wanted", into.wanted, "Add a check that only warns", "CHECK");
-    add_list(app, "--check-cmd", into.commands, "Add a shell command in the instance as a check", "CMD");
-    add_list(app, "--no-check", into.remove, "Leave out this default check", "NAME");
-    app->add_flag("--no-checks", into.no_defaults, "Leave out all default checks");
+    add_list(app, "--check-cmd", into.check_cmd, "Add a shell command in the instance as a check", "CMD");
+    add_list(app, "--no-check", into.no_check, "Leave out this check, a default one or one of the recipe", "NAME");
+    add_truth(app, "--no-checks", into.no_checks, "Leave out all default checks");
 }
 
 std::pair<std::string, std::string> env_pair(const std::string& text) {
@@ -164,11 +188,24 @@ void add_number(CLI::App* app, const std::string& name, std::optional<unsigned>&
         ->type_name("ID");
 }
 
-CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& into, const std::string& help) {
-    return app->add_option(name, into, help)->transform(CLI::AsSizeValue(false).description(""))->type_name("SIZE");
+CLI::Option* add_size(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& into,
+                      const std::string& help) {
+    return app
+        ->add_option_function<std::string>(
+            name,
+            [&into, name](const std::string& text) {
+                const auto size = core::parse_size(text);
+                if (!size) {
+                    refuse(name + ": " + size.error().message);
+                }
+                into = *size;
+            },
+            help)
+        ->type_name("SIZE");
 }
 
-void add_command_options(CLI::App* app, run_options& into) {
+void add_command_options(CLI::App* app, run_options& options) {
+    auto& into = options.settings;
     app->option_defaults()->group("Command");
     app->add_option_function<std::vector<std::string>>(
            "--env",
@@ -182,24 +219,24 @@ void add_command_options(CLI::App* app, run_options& into) {
         ->type_size(1)
         ->allow_extra_args(false)
         ->take_all();
-    add_number(app, "--user", into.command.user, "Run the command as this user ID");
-    add_number(app, "--group", into.command.group, "Run the command as this group ID");
-    app->add_option("--cwd", into.command.cwd, "Run the command in this directory of the instance")->type_name("DIR");
-    app->add_flag("-i,--interactive", into.command.interactive, "Give the command this terminal; nothing is logged");
-    add_duration(app, "--timeout", into.limit.upgrade,
+    add_number(app, "--user", into.user, "Run the command as this user ID");
+    add_number(app, "--group", into.group, "Run the command as this group ID");
+    app->add_option("--cwd", into.cwd, "Run the command in this directory of the instance")->type_name("DIR");
+    app->add_flag("-i,--interactive", options.interactive, "Give the command this terminal; nothing is logged");
+    add_duration(app, "--timeout", into.timeout, core::limits{}.upgrade,
                  "Undo when the command has not ended after this time; 0 waits for ever");
     add_size(app, "--log-limit", into.log_limit, "How much output is kept in the log, head and tail; 0 keeps all")
         ->default_str("100MiB");
 }
 
 /// `all`, `none`, or names with commas between them.
-std::optional<std::vector<std::string>> volumes_in(const std::string& text) {
+recipe::volume_choice volumes_in(const std::string& text) {
     if (text == "all") {
-        return std::nullopt;
+        return {};
     }
     std::vector<std::string> names;
     if (text == "none") {
-        return names;
+        return {names};
     }
     for (std::size_t from = 0; from <= text.size();) {
         const auto end = std::min(text.find(',', from), text.size());
@@ -209,67 +246,60 @@ std::optional<std::vector<std::string>> volumes_in(const std::string& text) {
         names.push_back(text.substr(from, end - from));
         from = end + 1;
     }
-    return names;
+    return {names};
 }
 
-void add_snapshot_options(CLI::App* app, run_options& into) {
+void add_snapshot_options(CLI::App* app, recipe::settings& into) {
     app->option_defaults()->group("Snapshot");
     app->add_option_function<std::string>(
            "--volumes", [&into](const std::string& text) { into.volumes = volumes_in(text); },
            "Custom volumes that are snapshotted and restored with the instance: all, none, or POOL/VOLUME,...")
         ->type_name("all|none|LIST")
         ->default_str("all");
-    add_choice<core::snapshot_mode>(app, "--snapshot-mode", into.mode,
+    add_choice<core::snapshot_mode>(app, "--snapshot-mode", into.snapshot_mode,
                                     {{"live", core::snapshot_mode::live},
                                      {"paused", core::snapshot_mode::paused},
                                      {"stopped", core::snapshot_mode::stopped}},
                                     "What the instance does meanwhile (default: paused with volumes, else live)")
         ->default_str("");
+    app->add_option("--pre", into.pre, "Shell command in the instance before anything is touched; refuses if it fails")
+        ->type_name("CMD");
     app->add_option("--quiesce", into.quiesce, "Shell command in the instance before the snapshots")->type_name("CMD");
     app->add_option("--resume", into.resume, "The same after them, whatever became of them")->type_name("CMD");
-    app->add_option_function<std::string>(
-           "--min-free",
-           [&into](const std::string& text) {
-               std::uint64_t size{};
-               std::string input = text;
-               const auto problem = CLI::AsSizeValue(false)(input);
-               const auto [end, wrong] = std::from_chars(input.data(), input.data() + input.size(), size);
-               if (!problem.empty() || wrong != std::errc{} || end != input.data() + input.size()) {
-                   refuse("--min-free: '" + core::printable(text) + "' is no size: write 500MiB or 2GiB");
-               }
-               into.min_free = size;
-           },
-           "What must be free in every storage pool concerned (default: a tenth of the pool, at most 1GiB)")
-        ->type_name("SIZE");
+    add_size(app, "--min-free", into.min_free,
+             "What must be free in every storage pool concerned (default: a tenth of the pool, at most 1GiB)");
     add_list(app, "--uncovered", into.uncovered, "Accept that the disk mounted here is not covered by the snapshot",
              "PATH");
 }
 
 /// What stays when it is over.
-void add_keepsakes(CLI::App* app, run_options& into) {
+void add_keepsakes(CLI::App* app, recipe::settings& into) {
     app->option_defaults()->group("What is kept");
-    add_duration(app, "--keep-for", into.keep_for, "How long the snapshot of a kept upgrade lives; 0: for ever");
+    add_duration(app, "--keep-for", into.keep_for, recipe::default_keep_for,
+                 "How long the snapshot of a kept upgrade lives; 0: for ever");
     app->add_option("--keep", into.keep, "How many of those an instance has at most; 0: any number")
-        ->check(CLI::Range(0, 1'000))
+        ->check(CLI::Range(0, recipe::most_kept))
         ->type_name("N")
-        ->default_str("2");
-    app->add_flag("--drop-if-unchanged", into.drop_if_unchanged,
-                  "Keep no snapshot when the command succeeded and changed no package");
+        ->default_str(std::to_string(recipe::default_keep));
+    add_truth(app, "--drop-if-unchanged", into.drop_if_unchanged,
+              "Keep no snapshot when the command succeeded and changed no package");
     add_duration(
-        app, "--evidence-limit", into.limit.evidence,
+        app, "--evidence-limit", into.evidence_limit, core::limits{}.evidence,
         "How long it may take to save what tells why the upgrade failed, before it is undone; 0 saves nothing");
     add_list(app, "--evidence", into.evidence, "Save what this shell command in the instance prints as well", "CMD");
-    app->add_flag("--keep-failed", into.keep_failed,
-                  "Before it is undone, copy the broken state to a stopped instance NAME-failed-TXN");
+    add_truth(app, "--keep-failed", into.keep_failed,
+              "Before it is undone, copy the broken state to a stopped instance NAME-failed-TXN");
 }
 
-void add_policy(CLI::App* app, run_options& into) {
+void add_policy(CLI::App* app, run_options& options) {
+    auto& into = options.settings;
+    const core::limits limit;
     app->option_defaults()->group("Health checks");
-    add_duration(app, "--retry-for", into.limit.retry_for, "How long the checks may take to pass");
-    add_duration(app, "--soak", into.limit.soak, "How long they must then stay good");
-    app->add_flag("--accept-unhealthy", into.accept_unhealthy,
-                  "Go on although a check fails before the upgrade; it then only reports");
-    add_duration_option(app, "--confirm", into.limit.confirm,
+    add_duration(app, "--retry-for", into.retry_for, limit.retry_for, "How long the checks may take to pass");
+    add_duration(app, "--soak", into.soak, limit.soak, "How long they must then stay good");
+    add_truth(app, "--accept-unhealthy", into.accept_unhealthy,
+              "Go on although a check fails before the upgrade; it then only reports");
+    add_duration_option(app, "--confirm", into.confirm,
                         "Then wait so long, by the time of day, for `belay confirm`; without it the upgrade is undone");
     add_list(app, "--expect-lost", into.expect_lost,
              "A finding that the upgrade may lose: 'unit cron.service', globs too", "FINDING");
@@ -279,14 +309,16 @@ void add_policy(CLI::App* app, run_options& into) {
                                       {"if-needed", core::restart_policy::if_needed},
                                       {"always", core::restart_policy::always}},
                                      "Restart the instance after the command, before the checks");
-    add_duration(app, "--stop-timeout", into.limit.stop,
+    add_duration(app, "--stop-timeout", into.stop_timeout, limit.stop,
                  "How long a graceful stop may take before it is forced; 0 forces");
-    add_duration(app, "--daemon-wait", into.limit.daemon_wait, "How long an Incus daemon that is away is waited for");
-    add_duration(app, "--restart-timeout", into.limit.restart, "How long the instance may take to boot then");
+    add_duration(app, "--daemon-wait", into.daemon_wait, limit.daemon_wait,
+                 "How long an Incus daemon that is away is waited for");
+    add_duration(app, "--restart-timeout", into.restart_timeout, limit.restart,
+                 "How long the instance may take to boot then");
     add_snapshot_options(app, into);
     add_keepsakes(app, into);
     app->option_defaults()->group("Policy");
-    app->add_flag("--dry-run", into.dry_run, "Print what would be done, and touch nothing");
+    app->add_flag("--dry-run", options.dry_run, "Print what would be done, and touch nothing");
     app->option_defaults()->group("Options");
 }
 
@@ -340,38 +372,28 @@ void check_instances(const std::vector<std::string>& instances) {
     }
 }
 
-/// The copy of a broken instance has its name and its transaction's.
-void check_kept_names(const run_options& run) {
-    constexpr std::size_t longest_name = 63;
-    for (const auto& name : run.instances) {
-        const auto copy = core::failed_copy_name(name, core::make_transaction_id({}, 0));
-        if (run.keep_failed && copy.size() > longest_name) {
-            refuse("--keep-failed: the copy of " + name + " would be called " + name +
-                   "-failed-TRANSACTION, longer than "
-                   "the 63 characters that Incus allows");
-        }
-    }
-}
-
-void finish_run(run_options& run, const std::vector<std::string>& command) {
+/// What a recipe may still change is looked at when that was read (see run_command.cpp).
+void finish_run(run_options& run, const std::vector<std::string>& command, bool has_command) {
     check_instances(run.instances);
-    if (command.empty()) {
-        refuse("there is no command to run: write it after the instance and --, as in `belay run " +
-               run.instances.front() + " -- apt-get -y dist-upgrade`");
+    if (run.instances.empty() && !(run.dry_run && run.recipe)) {
+        refuse("there is no instance: `belay run INSTANCE -- COMMAND`");
     }
-    if (command.front().empty()) {
-        refuse("the command is empty: its first word is the program to run");
+    if (has_command || !run.recipe) {
+        const auto example = run.instances.empty() ? std::string("web1") : run.instances.front();
+        if (command.empty()) {
+            refuse("there is no command to run: write it after the instance and --, as in `belay run " + example +
+                   " -- apt-get -y dist-upgrade`, or take a recipe: `belay recipes`");
+        }
+        if (command.front().empty()) {
+            refuse("the command is empty: its first word is the program to run");
+        }
+        run.settings.command = command;
     }
-    run.command.argv = command;
-    check_kept_names(run);
-    if (run.command.interactive && run.common.format != output_format::text) {
+    if (run.interactive && run.common.format != output_format::text) {
         refuse("--interactive needs the terminal, and --format json and jsonl need standard output: choose one");
     }
-    if (run.command.interactive && run.instances.size() > 1) {
+    if (run.interactive && run.instances.size() > 1) {
         refuse("--interactive works on one instance at a time");
-    }
-    for (const auto& [name, value] : run.env) {
-        run.command.env_names.push_back(name);
     }
 }
 
@@ -379,10 +401,11 @@ void add_commands(CLI::App& app, raw& into) {
     auto* run = app.add_subcommand(
         "run", "A transaction for each instance, one after another: snapshot, command, checks; keep or undo");
     run->option_defaults()->group("Options");
-    add_instances(run, into.run.project, into.run.instances);
+    add_instances(run, into.run.project, into.run.instances)->required(false);
+    add_recipe(run, into.run.recipe);
     add_common(run, into.run.common, true);
     add_command_options(run, into.run);
-    add_check_selection(run, into.run.checks);
+    add_check_selection(run, into.run.settings);
     add_policy(run, into.run);
 
     run->footer("Exit codes: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, "
@@ -390,9 +413,11 @@ void add_commands(CLI::App& app, raw& into) {
 
     auto* check = app.add_subcommand("check", "Run the health checks now and print what they say");
     add_instances(check, into.check.project, into.check.instances);
+    add_recipe(check, into.check.recipe);
     add_common(check, into.check.common, false);
-    add_check_selection(check, into.check.checks);
-    add_duration(check, "--retry-for", into.check.retry_for, "How long a check that is not ready is asked again");
+    add_check_selection(check, into.check.settings);
+    add_duration(check, "--retry-for", into.check.settings.retry_for, core::limits{}.retry_for,
+                 "How long a check that is not ready is asked again");
 
     auto* history = app.add_subcommand("history", "One line per transaction, newest last");
     history->add_option("instance", into.history.instance, "Only this instance")->type_name("INSTANCE");
@@ -429,6 +454,11 @@ void add_commands(CLI::App& app, raw& into) {
 
     auto* checks = app.add_subcommand("checks", "The health checks that are installed");
     add_common(checks, into.checks.common, false);
+    checks->add_option("--new", into.checks.new_check, "Write a template of a check to this new file")
+        ->type_name("NAME");
+
+    auto* recipes = app.add_subcommand("recipes", "The recipes that are installed");
+    add_common(recipes, into.recipes.common, false);
 
     auto* doctor = app.add_subcommand("doctor", "Is this host able to run belay? Every finding with what mends it");
     add_common(doctor, into.doctor.common, false);
@@ -438,7 +468,7 @@ void add_commands(CLI::App& app, raw& into) {
 request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& command, bool has_command) {
     const auto name = app.get_subcommands().front()->get_name();
     if (name == "run") {
-        finish_run(all.run, command);
+        finish_run(all.run, command, has_command);
         return std::move(all.run);
     }
     if (has_command) {
@@ -462,6 +492,9 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     }
     if (name == "recover") {
         return std::move(all.recover);
+    }
+    if (name == "recipes") {
+        return std::move(all.recipes);
     }
     if (name == "doctor") {
         return std::move(all.doctor);

@@ -2,6 +2,7 @@
 // What the command line asks for, as values. Only arguments.cpp knows CLI11.
 #pragma once
 #include "core/plan.hpp"
+#include "recipe/settings.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -21,38 +22,13 @@ struct common_options {
     bool quiet{false};
 };
 
-/// Which checks are to run.
-struct check_options {
-    std::vector<std::string> add;      ///< --check
-    std::vector<std::string> wanted;   ///< --wanted
-    std::vector<std::string> remove;   ///< --no-check
-    std::vector<std::string> commands; ///< --check-cmd
-    bool no_defaults{false};           ///< --no-checks
-};
-
 struct run_options {
     common_options common;
     std::optional<std::string> project;
     std::vector<std::string> instances;
-    check_options checks;
-    core::command_spec command;
-    std::vector<std::pair<std::string, std::string>> env;
-    core::limits limit;
-    core::restart_policy restart{core::restart_policy::never};
-    bool accept_unhealthy{false};
-    std::vector<std::string> expect_lost;
-    std::vector<std::string> uncovered;
-    core::snapshot_mode mode{core::snapshot_mode::automatic};
-    std::optional<std::vector<std::string>> volumes; ///< as in core::plan
-    std::string quiesce;
-    std::string resume;
-    std::optional<std::uint64_t> min_free;
-    std::vector<std::string> evidence; ///< commands
-    bool keep_failed{false};
-    bool drop_if_unchanged{false};
-    core::milliseconds keep_for{std::chrono::hours(7 * 24)};
-    int keep{2};
-    std::uint64_t log_limit{100U << 20U};
+    std::optional<std::string> recipe; ///< its name
+    recipe::settings settings;         ///< what the command line says, which wins over the recipe
+    bool interactive{false};
     bool dry_run{false};
 };
 
@@ -60,8 +36,8 @@ struct check_command_options {
     common_options common;
     std::optional<std::string> project;
     std::vector<std::string> instances;
-    check_options checks;
-    core::milliseconds retry_for{60'000};
+    std::optional<std::string> recipe;
+    recipe::settings settings; ///< which checks, and retry_for
 };
 
 struct history_options {
@@ -109,14 +85,20 @@ struct prune_options {
 
 struct checks_options {
     common_options common;
+    std::optional<std::string> new_check; ///< the file to write a template to
+};
+
+struct recipes_options {
+    common_options common;
 };
 
 struct doctor_options {
     common_options common;
 };
 
-using request = std::variant<run_options, check_command_options, history_options, show_options, confirm_options,
-                             rollback_options, recover_options, prune_options, checks_options, doctor_options>;
+using request =
+    std::variant<run_options, check_command_options, history_options, show_options, confirm_options, rollback_options,
+                 recover_options, prune_options, checks_options, recipes_options, doctor_options>;
 
 /// The command line is finished already: help or version was printed, or it was wrong.
 struct finished_early {

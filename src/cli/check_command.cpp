@@ -7,6 +7,7 @@
 #include "cli/signals.hpp"
 #include "cli/site.hpp"
 #include "cli/surroundings.hpp"
+#include "cli/wish.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
 #include "report/checks_text.hpp"
@@ -27,15 +28,18 @@ struct setting {
     std::string project;
     incus_site incus;
     std::vector<core::check_spec> specs;
+    core::milliseconds retry_for{};
 };
 
 core::expected<setting> prepare(const check_command_options& options) {
-    setting s{options, {}, {}, {}};
+    setting s{options, {}, {}, {}, {}};
     BELAY_TRY(auto, project, project_name(options.project));
-    BELAY_TRY(auto, specs, select_checks(options.checks, checks::library(check_folders(), geteuid())));
+    BELAY_TRY(auto, wish, merged_wish(options.recipe, options.settings));
+    BELAY_TRY(auto, specs, select_checks(wish, checks::library(check_folders(), geteuid())));
     BELAY_TRY(auto, incus, find_incus());
     s.project = std::move(project);
     s.specs = std::move(specs);
+    s.retry_for = wish.retry_for.value_or(core::limits{}.retry_for);
     s.incus = std::move(incus);
     return s;
 }
@@ -95,7 +99,7 @@ int check_command(const check_command_options& options) {
         }
         checks::runner runner(host, options.common.verbose > 0 ? checks::runner::witness(show_output) : nullptr);
         const auto readings =
-            run::ready_round(runner, s->specs, {{}, name, s->project, "check", 1, {}}, options.retry_for, inbox, clock);
+            run::ready_round(runner, s->specs, {{}, name, s->project, "check", 1, {}}, s->retry_for, inbox, clock);
         if (const auto why = inbox.interruption()) {
             return std::max(1, complain(*why));
         }

@@ -8,7 +8,12 @@
 #include "report/checks_text.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace belay::cli {
@@ -48,9 +53,41 @@ std::string as_text(const std::vector<checks::entry>& entries) {
     return report::checks_table(list, report::style_of(STDOUT_FILENO));
 }
 
+/// A file that is there is never written over.
+core::expected<void> write_template(const std::string& name) {
+    const auto original = share_folder() / "new-check";
+    const auto text = checks::read_text(original);
+    if (!text || text->empty()) {
+        return core::failure(core::reason::io_error, fmt::format("the template {} cannot be read: install belay again",
+                                                                 checks::shown(original)));
+    }
+    constexpr mode_t executable = 0755;
+    const int fd = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, executable);
+    if (fd < 0) {
+        return core::failure(core::reason::usage,
+                             fmt::format("{} cannot be made: {}", checks::shown(name),
+                                         std::error_code(errno, std::generic_category()).message()));
+    }
+    const bool written = write(fd, text->data(), text->size()) == static_cast<ssize_t>(text->size());
+    if (close(fd) != 0 || !written) {
+        unlink(name.c_str());
+        return core::failure(core::reason::io_error, fmt::format("{} cannot be written", checks::shown(name)));
+    }
+    const auto path = name.find('/') == std::string::npos ? "./" + name : name;
+    print(fmt::format("{0} is a check to begin with. Edit it, and look what it says of an instance:\n"
+                      "  belay check INSTANCE --check {0} -v\n"
+                      "In /etc/belay/checks it has a name.\n",
+                      core::shell_quote(path)));
+    return {};
+}
+
 } // namespace
 
 int checks_command(const checks_options& options) {
+    if (options.new_check) {
+        const auto made = write_template(*options.new_check);
+        return made ? 0 : complain(made.error());
+    }
     const auto entries = checks::library(check_folders(), geteuid()).list();
     print(options.common.format == output_format::json ? as_json(entries) : as_text(entries));
     for (const auto& entry : entries) {

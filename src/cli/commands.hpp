@@ -18,6 +18,7 @@ int rollback_command(const rollback_options& options);
 int recover_command(const recover_options& options);
 int prune_command(const prune_options& options);
 int checks_command(const checks_options& options);
+int recipes_command(const recipes_options& options);
 int doctor_command(const doctor_options& options);
 
 /// Prints "belay: …" on standard error and returns the exit code that belongs to the error: 2 for usage, else 3.

@@ -6,6 +6,7 @@
 #include "core/findings.hpp"
 #include "core/leftovers.hpp"
 #include "journal/locks.hpp"
+#include "recipe/book.hpp"
 
 #include <filesystem>
 #include <map>
@@ -42,5 +43,11 @@ private:
 /// What is wrong with the checks that are installed: those that do not load, those whose interpreter is not on this
 /// host, and default ones that are missing.
 std::vector<core::finding> examine_checks(const checks::library& library);
+
+/// The same of hooks of any kind; `place` is the folder that they are in, below /etc/belay. Nothing when all load.
+std::vector<core::finding> examine_hooks(const std::string& place, const checks::library& library);
+
+/// What is wrong with the recipes that are installed.
+std::vector<core::finding> examine_recipes(const recipe::book& book);
 
 } // namespace belay::cli

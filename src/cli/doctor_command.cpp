@@ -24,6 +24,7 @@
 namespace belay::cli {
 
 namespace fs = std::filesystem;
+using namespace std::string_literals;
 
 namespace {
 
@@ -94,6 +95,12 @@ public:
         look_at_timer();
         add(past_.read(recover_, system_clock().wall()));
         add(examine_checks(checks::library(check_folders(), geteuid())));
+        add(examine_hooks("evidence", checks::library(evidence_folders(), geteuid())));
+        for (const auto* event : {"pre", "quiesce", "resume", "committed", "rolled-back", "stuck", "refused"}) {
+            const auto place = "hooks.d/"s + event;
+            add(examine_hooks(place, checks::library(event_folders(event), geteuid(), core::place::host)));
+        }
+        add(examine_recipes(recipe::book(recipe_folders(), geteuid())));
         if (daemon_) {
             look_at_instances();
             look_at_moved();

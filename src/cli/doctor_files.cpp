@@ -135,20 +135,49 @@ core::journal_word known_past::word(const std::string& txn, const std::string& u
     return {};
 }
 
-std::vector<core::finding> examine_checks(const checks::library& library) {
+namespace {
+
+core::finding complaint(const std::string& subject, const core::error& why) {
+    const auto what = core::describe(why);
+    return core::fault(subject, what, core::commands_in(what));
+}
+
+/// Those that do not load, and those that this host could not run.
+std::vector<core::finding> unusable(const std::string& subject, const std::vector<checks::entry>& list) {
     std::vector<core::finding> all;
-    const auto list = library.list();
-    const auto complain_of = [&](const core::error& why) {
-        const auto what = core::describe(why);
-        all.push_back(core::fault("check", what, core::commands_in(what)));
-    };
     for (const auto& entry : list) {
         if (!entry.check) {
-            complain_of(entry.check.error());
+            all.push_back(complaint(subject, entry.check.error()));
         } else if (const auto runs = checks::check_interpreter(*entry.check); !runs) {
-            complain_of(runs.error());
+            all.push_back(complaint(subject, runs.error()));
         }
     }
+    return all;
+}
+
+} // namespace
+
+std::vector<core::finding> examine_hooks(const std::string& place, const checks::library& library) {
+    return unusable(place, library.list());
+}
+
+std::vector<core::finding> examine_recipes(const recipe::book& book) {
+    const auto list = book.list();
+    std::vector<core::finding> all;
+    for (const auto& entry : list) {
+        if (!entry.recipe) {
+            all.push_back(complaint("recipe", entry.recipe.error()));
+        }
+    }
+    if (all.empty()) {
+        all.push_back(core::fine("recipe", fmt::format("{} recipes load", list.size())));
+    }
+    return all;
+}
+
+std::vector<core::finding> examine_checks(const checks::library& library) {
+    const auto list = library.list();
+    auto all = unusable("check", list);
     for (const std::string name : default_checks) {
         const bool listed = std::ranges::find(list, name, &checks::entry::name) != list.end();
         if (!listed && !library.masked(name)) {

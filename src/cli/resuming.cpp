@@ -1,12 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/resuming.hpp"
 
+#include "cli/notify.hpp"
 #include "cli/past.hpp"
+#include "core/next.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 namespace belay::cli {
+
+namespace {
+
+/// The outcome that people were told by whoever worked on this transaction before: it got stuck, or something is left
+/// to be cleaned up. A recovery tries that every minute.
+std::optional<core::outcome> told_before(const std::vector<core::record>& past) {
+    core::state s;
+    for (const auto& r : past) {
+        core::fold(s, r.what);
+    }
+    if (s.end) {
+        return s.end;
+    }
+    const auto step = core::next(s);
+    const auto* left = std::get_if<core::leave>(&step);
+    return left == nullptr ? std::nullopt : std::optional(left->how);
+}
+
+} // namespace
 
 core::expected<core::report> resume_transaction(const incus_site& incus, const std::filesystem::path& state,
                                                 const std::string& txn, ports::listener& listener, ports::inbox& inbox,
@@ -21,7 +42,11 @@ core::expected<core::report> resume_transaction(const incus_site& incus, const s
     workplace place(incus, state, opened->how.project, opened->how.instance, txn);
     run::transaction transaction(place.world(*resumed.journal, listener, inbox, clock),
                                  {txn, opened->how, {}, resumed.journal->files().log.string()});
-    return transaction.resume(resumed.records);
+    BELAY_TRY(auto, ended, transaction.resume(resumed.records));
+    if (told_before(resumed.records) != ended.how) {
+        notify(opened->how, ended, place.hooks());
+    }
+    return ended;
 }
 
 core::expected<core::report> see_to_the_end(const incus_site& incus, const std::filesystem::path& state,

@@ -2,6 +2,7 @@
 // belay rollback: undoes what waits for a confirmation, or an upgrade that was kept.
 #include "cli/clock.hpp"
 #include "cli/commands.hpp"
+#include "cli/notify.hpp"
 #include "cli/past.hpp"
 #include "cli/resuming.hpp"
 #include "cli/signals.hpp"
@@ -137,6 +138,7 @@ private:
                                      {begun->txn, what->plan, {}, {}, what->baseline});
         const auto ended = transaction.run();
         conclude(ended, watching.look(), false);
+        notify(what->plan, ended, place.hooks());
         return ended.exit_code;
     }
 

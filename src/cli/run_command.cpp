@@ -2,12 +2,16 @@
 // belay run: a transaction for each instance, one after another, stop at the first failure.
 #include "cli/clock.hpp"
 #include "cli/commands.hpp"
+#include "cli/notify.hpp"
 #include "cli/selection.hpp"
 #include "cli/signals.hpp"
 #include "cli/site.hpp"
 #include "cli/spectators.hpp"
 #include "cli/surroundings.hpp"
+#include "cli/wish.hpp"
 #include "core/coverage.hpp"
+#include "core/text.hpp"
+#include "recipe/json.hpp"
 #include "report/dry_run.hpp"
 #include "report/jsonl.hpp"
 #include "report/text.hpp"
@@ -26,9 +30,9 @@ namespace {
 const std::vector<std::pair<std::string, std::string>> preset_environment{
     {"DEBIAN_FRONTEND", "noninteractive"}, {"NEEDRESTART_MODE", "a"}, {"DPKG_FORCE", "confdef,confold"}};
 
-std::vector<std::pair<std::string, std::string>> environment_of(const run_options& options) {
-    auto env = options.env;
-    if (options.command.interactive) {
+std::vector<std::pair<std::string, std::string>> environment_of(const recipe::settings& wish, bool interactive) {
+    auto env = wish.env;
+    if (interactive) {
         return env; // a person answers
     }
     for (const auto& preset : preset_environment) {
@@ -41,40 +45,16 @@ std::vector<std::pair<std::string, std::string>> environment_of(const run_option
 
 /// What is the same for every instance of this run.
 struct setting {
-    std::string project;
+    recipe::settings wish;
+    core::plan plan; ///< of any instance
     incus_site incus;
-    std::vector<core::check_spec> checks;
-    std::vector<core::check_spec> collectors;
     std::vector<std::pair<std::string, std::string>> env;
     std::filesystem::path state;
 };
 
-core::plan plan_for(const run_options& options, const setting& s, const std::string& instance) {
-    core::plan plan;
+core::plan plan_for(const setting& s, const std::string& instance) {
+    auto plan = s.plan;
     plan.instance = instance;
-    plan.project = s.project;
-    plan.command = options.command;
-    plan.checks = s.checks;
-    plan.expect_lost = options.expect_lost;
-    plan.uncovered = options.uncovered;
-    plan.accept_unhealthy = options.accept_unhealthy;
-    plan.limit = options.limit;
-    plan.restart = options.restart;
-    plan.mode = options.mode;
-    plan.volumes = options.volumes;
-    plan.quiesce = options.quiesce;
-    plan.resume = options.resume;
-    plan.hooks = !options.quiesce.empty() || !options.resume.empty();
-    plan.min_free = options.min_free;
-    plan.saves_evidence = options.limit.evidence > core::milliseconds{0};
-    plan.collectors = s.collectors;
-    plan.keeps_failed = options.keep_failed;
-    plan.lists_packages = true;
-    plan.drops_unchanged = options.drop_if_unchanged;
-    plan.retains = true;
-    plan.keep_for = options.keep_for;
-    plan.keep = options.keep;
-    plan.confirms = options.limit.confirm > core::milliseconds{0};
     return plan;
 }
 
@@ -89,34 +69,102 @@ core::expected<void> check_nesting(const std::string& instance) {
     return {};
 }
 
-core::expected<core::report> run_one(const run_options& options, const setting& s, const core::plan& plan,
-                                     ports::listener& listener, ports::inbox& inbox, const ports::clock& clock) {
+core::expected<core::report> run_one(const setting& s, const core::plan& plan, ports::listener& listener,
+                                     ports::inbox& inbox, const ports::clock& clock) {
     BELAY_TRY_VOID(check_nesting(plan.instance));
-    BELAY_TRY(auto, begun, begin_transaction(s.state, options.log_limit, clock));
-    workplace place(s.incus, s.state, s.project, plan.instance, begun.txn);
+    BELAY_TRY(auto, begun, begin_transaction(s.state, s.wish.log_limit.value_or(journal::default_log_limit), clock));
+    workplace place(s.incus, s.state, plan.project, plan.instance, begun.txn);
     run::transaction transaction(place.world(*begun.journal, listener, inbox, clock),
                                  {begun.txn, plan, s.env, begun.journal->files().log.string()});
-    return transaction.run();
+    auto ended = transaction.run();
+    notify(plan, ended, place.hooks());
+    return ended;
 }
 
-/// The settings that depend on the command line alone. Errors are usage.
+/// What a recipe and the command line must have together.
+core::expected<void> check_wish(const recipe::settings& wish, const run_options& options) {
+    const bool only_shown = options.dry_run && options.instances.empty();
+    if (!wish.command && !only_shown) {
+        return core::failure(core::reason::usage,
+                             fmt::format("recipe {} has no command: write one after the instance and --, as in `belay "
+                                         "run -r {} {} -- /opt/app/deploy`",
+                                         core::printable(options.recipe.value_or("")),
+                                         core::shell_quote(options.recipe.value_or("")),
+                                         options.instances.empty() ? "web1" : options.instances.front()));
+    }
+    constexpr std::size_t longest_name = 63;
+    for (const auto& name : options.instances) {
+        const auto copy = core::failed_copy_name(name, core::make_transaction_id({}, 0));
+        if (wish.keep_failed.value_or(false) && copy.size() > longest_name) {
+            return core::failure(core::reason::usage,
+                                 fmt::format("--keep-failed: the copy of {0} would be called {0}-failed-TRANSACTION, "
+                                             "longer than the {1} characters that Incus allows",
+                                             name, longest_name));
+        }
+    }
+    return {};
+}
+
+/// The hooks of this host around those of the recipe or the command line, as brackets are: the host's first before the
+/// snapshots, last after them.
+core::expected<void> add_hooks(core::plan& plan) {
+    const auto installed = [](const std::string& event) {
+        return select_hooks(event, checks::library(event_folders(event), geteuid(), core::place::host));
+    };
+    BELAY_TRY(const auto, pre, installed("pre"));
+    BELAY_TRY(const auto, quiesce, installed("quiesce"));
+    BELAY_TRY(const auto, resume, installed("resume"));
+    plan.pre.insert(plan.pre.begin(), pre.begin(), pre.end());
+    plan.quiesce.insert(plan.quiesce.begin(), quiesce.begin(), quiesce.end());
+    plan.resume.insert(plan.resume.end(), resume.begin(), resume.end());
+    return {};
+}
+
+/// The settings that depend on the command line and its recipe alone. Errors are usage.
 core::expected<setting> settle(const run_options& options) {
     setting s;
+    BELAY_TRY(auto, wish, merged_wish(options.recipe, options.settings));
+    BELAY_TRY_VOID(check_wish(wish, options));
+    recipe::apply(wish, s.plan);
     BELAY_TRY(auto, project, project_name(options.project));
-    BELAY_TRY(auto, specs, select_checks(options.checks, checks::library(check_folders(), geteuid())));
-    if (options.limit.evidence > core::milliseconds{0}) {
-        BELAY_TRY(auto, found, select_collectors(options.evidence, checks::library(evidence_folders(), geteuid())));
-        s.collectors = std::move(found);
+    BELAY_TRY(auto, specs, select_checks(wish, checks::library(check_folders(), geteuid())));
+    if (s.plan.saves_evidence) {
+        BELAY_TRY(auto, found, select_collectors(wish.evidence, checks::library(evidence_folders(), geteuid())));
+        s.plan.collectors = std::move(found);
     }
+    BELAY_TRY_VOID(add_hooks(s.plan));
     BELAY_TRY(auto, state, state_directory_of(options.common));
-    s.project = std::move(project);
-    s.checks = std::move(specs);
+    s.plan.project = std::move(project);
+    s.plan.checks = std::move(specs);
+    s.plan.lists_packages = true;
+    s.plan.command.interactive = options.interactive;
+    for (const auto& [name, value] : wish.env) {
+        s.plan.command.env_names.push_back(name);
+    }
+    s.env = environment_of(wish, options.interactive);
     s.state = std::move(state);
-    s.env = environment_of(options);
+    s.wish = std::move(wish);
     return s;
 }
 
+/// The recipe that recipe and command line amount to. Values of variables that the command line set are not shown.
+std::string merged_recipe(const run_options& options, recipe::settings wish) {
+    for (auto& [name, value] : wish.env) {
+        const auto& given = options.settings.env;
+        if (std::ranges::find(given, name, &std::pair<std::string, std::string>::first) != given.end()) {
+            value = "(not shown)";
+        }
+    }
+    return recipe::write(wish);
+}
+
 int print_plans(const run_options& options, const setting& s) {
+    if (options.recipe || options.common.format != output_format::text) {
+        print(merged_recipe(options, s.wish));
+    }
+    if (options.instances.empty() || options.common.format != output_format::text) {
+        return 0;
+    }
     const auto found = find_incus();
     if (!found) {
         return complain(found.error());
@@ -124,8 +172,8 @@ int print_plans(const run_options& options, const setting& s) {
     const auto look = report::style_of(STDOUT_FILENO);
     int code = 0;
     for (const auto& name : options.instances) {
-        const auto plan = plan_for(options, s, name);
-        incus::instance host(found->socket, s.project, name, found->program);
+        const auto plan = plan_for(s, name);
+        incus::instance host(found->socket, plan.project, name, found->program);
         auto now = host.examine(request_limit);
         if (!now) {
             code = std::max(code, complain(now.error()));
@@ -148,7 +196,7 @@ int print_plans(const run_options& options, const setting& s) {
 } // namespace
 
 int run_command(const run_options& options) {
-    if (options.command.interactive && (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0)) {
+    if (options.interactive && (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0)) {
         return complain({core::reason::usage, "--interactive needs a terminal on standard input and output"});
     }
     prepare_signals();
@@ -170,12 +218,13 @@ int run_command(const run_options& options) {
     {
         spectators watching(options.common, clock);
         for (const auto& name : options.instances) {
-            const auto plan = plan_for(options, *s, name);
-            auto done = found ? run_one(options, *s, plan, watching.listener(), inbox, clock)
+            const auto plan = plan_for(*s, name);
+            auto done = found ? run_one(*s, plan, watching.listener(), inbox, clock)
                               : core::expected<core::report>(std::unexpected(found.error()));
             reports.push_back(done ? *std::move(done) : refusal(plan, done.error(), clock));
             if (!done) {
                 watching.listener().on(only_event(reports.back(), clock));
+                notify_of_refusal(plan, reports.back());
             }
             if (options.common.format == output_format::text && options.common.quiet) {
                 print(report::closing_sentence(reports.back(), watching.look()));

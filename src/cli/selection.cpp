@@ -22,22 +22,14 @@ void put(specs& all, core::check_spec spec) {
     }
 }
 
-core::expected<void> check_removals(const std::vector<std::string>& names) {
-    for (const auto& name : names) {
-        if (std::ranges::find(default_checks, name) == default_checks.end()) {
-            return core::failure(core::reason::usage,
-                                 fmt::format("--no-check: '{}' is not one of the default checks ({})",
-                                             core::printable(name), fmt::join(default_checks, ", ")));
-        }
-    }
-    return {};
+bool is_default(const std::string& name) {
+    return std::ranges::find(default_checks, name) != default_checks.end();
 }
 
-core::expected<specs> defaults(const check_options& options, const checks::library& library) {
+core::expected<specs> defaults(const recipe::settings& wish, const checks::library& library) {
     specs all;
     for (const std::string name : default_checks) {
-        if (options.no_defaults || std::ranges::find(options.remove, name) != options.remove.end() ||
-            library.masked(name)) {
+        if (wish.no_checks.value_or(false) || library.masked(name)) {
             continue;
         }
         BELAY_TRY(auto, spec, library.resolve(name, true));
@@ -46,22 +38,51 @@ core::expected<specs> defaults(const check_options& options, const checks::libra
     return all;
 }
 
+/// Takes out what is not wanted: by the name of the check, or with its arguments.
+core::expected<void> leave_out(specs& all, const std::vector<std::string>& names) {
+    for (const auto& name : names) {
+        const auto out = std::erase_if(
+            all, [&](const auto& spec) { return spec.name == name || spec.name.starts_with(name + " "); });
+        if (out == 0 && !is_default(name)) {
+            return core::failure(
+                core::reason::usage,
+                fmt::format("--no-check: '{}' is neither one of the default checks ({}) nor one of the "
+                            "recipe",
+                            core::printable(name), fmt::join(default_checks, ", ")));
+        }
+    }
+    return {};
+}
+
 /// Files of evidence that are no collector's.
 constexpr std::array<std::string_view, 3> taken_names{"checks", "packages", "package-list"};
 
-core::expected<core::check_spec> collector_of(const checks::entry& found) {
-    const auto refused = [&](const std::string& why) {
-        return core::failure(core::reason::usage,
-                             fmt::format("the collector of evidence '{0}' cannot be used; mend it, or switch it off by "
-                                         "an empty file evidence/{0} in /etc/belay",
-                                         core::printable(found.name)),
-                             why);
-    };
-    if (std::ranges::find(taken_names, found.name) != taken_names.end() || found.name.starts_with("command-")) {
-        return refused("belay itself saves a file of that name");
+} // namespace
+
+core::expected<specs> select_checks(const recipe::settings& wish, const checks::library& library) {
+    BELAY_TRY(auto, all, defaults(wish, library));
+    for (const auto& text : wish.checks) {
+        BELAY_TRY(auto, spec, library.resolve(text, true));
+        put(all, std::move(spec));
     }
+    for (const auto& command : wish.check_cmd) {
+        put(all, checks::command_check(command));
+    }
+    for (const auto& text : wish.wanted) {
+        BELAY_TRY(auto, spec, library.resolve(text, false));
+        put(all, std::move(spec));
+    }
+    BELAY_TRY_VOID(leave_out(all, wish.no_check));
+    return all;
+}
+
+core::expected<core::check_spec> installed_hook(const checks::entry& found, const std::string& folder) {
     if (!found.check) {
-        return refused(core::describe(found.check.error()));
+        return core::failure(core::reason::usage,
+                             fmt::format("the hook {1}/{0} cannot be used; mend it, or switch it off by an empty file "
+                                         "{1}/{0} in /etc/belay",
+                                         core::printable(found.name), folder),
+                             core::describe(found.check.error()));
     }
     core::check_spec spec;
     std::error_code ignored;
@@ -73,29 +94,16 @@ core::expected<core::check_spec> collector_of(const checks::entry& found) {
     return spec;
 }
 
-} // namespace
-
-core::expected<specs> select_checks(const check_options& options, const checks::library& library) {
-    BELAY_TRY_VOID(check_removals(options.remove));
-    BELAY_TRY(auto, all, defaults(options, library));
-    for (const auto& text : options.add) {
-        BELAY_TRY(auto, spec, library.resolve(text, true));
-        put(all, std::move(spec));
-    }
-    for (const auto& command : options.commands) {
-        put(all, checks::command_check(command));
-    }
-    for (const auto& text : options.wanted) {
-        BELAY_TRY(auto, spec, library.resolve(text, false));
-        put(all, std::move(spec));
-    }
-    return all;
-}
-
 core::expected<specs> select_collectors(const std::vector<std::string>& commands, const checks::library& library) {
     specs all;
     for (const auto& found : library.list()) {
-        BELAY_TRY(auto, spec, collector_of(found));
+        if (std::ranges::find(taken_names, found.name) != taken_names.end() || found.name.starts_with("command-")) {
+            return core::failure(core::reason::usage,
+                                 fmt::format("the hook evidence/{} needs another name: belay itself saves a "
+                                             "file of that one",
+                                             core::printable(found.name)));
+        }
+        BELAY_TRY(auto, spec, installed_hook(found, "evidence"));
         all.push_back(std::move(spec));
     }
     for (const auto& command : commands) {
@@ -103,6 +111,15 @@ core::expected<specs> select_collectors(const std::vector<std::string>& commands
         spec.name = fmt::format("command-{}", 1 + &command - commands.data());
         spec.args = {command};
         spec.required = false;
+        all.push_back(std::move(spec));
+    }
+    return all;
+}
+
+core::expected<specs> select_hooks(const std::string& event, const checks::library& library) {
+    specs all;
+    for (const auto& found : library.list()) {
+        BELAY_TRY(auto, spec, installed_hook(found, "hooks.d/" + event));
         all.push_back(std::move(spec));
     }
     return all;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which checks a run has: the default ones, less those that were taken out, and those that were added. And what it
-// saves before it goes back.
+// Which checks a run has: the default ones, less those that were taken out, and those that were added. What it saves
+// before it goes back, and the hooks of the host.
 #pragma once
 #include "checks/library.hpp"
-#include "cli/arguments.hpp"
+#include "recipe/settings.hpp"
 
 #include <array>
 
@@ -13,8 +13,8 @@ namespace belay::cli {
 inline constexpr std::array<const char*, 3> default_checks{"listening", "services", "packages"};
 
 /// The checks in the order in which they are shown. A default one that is masked is left out; one that is also asked
-/// for as --wanted only warns. Errors: usage (unknown check, not executable, not a default one, …).
-core::expected<std::vector<core::check_spec>> select_checks(const check_options& options,
+/// for as wanted only warns. Errors: usage (unknown check, not executable, nothing that could be left out, …).
+core::expected<std::vector<core::check_spec>> select_checks(const recipe::settings& wish,
                                                             const checks::library& library);
 
 /// What is saved before a rollback: every collector that is installed, by name, then the shell commands in the
@@ -22,5 +22,12 @@ core::expected<std::vector<core::check_spec>> select_checks(const check_options&
 /// cannot be run, or has the name of a file that belay itself saves).
 core::expected<std::vector<core::check_spec>> select_collectors(const std::vector<std::string>& commands,
                                                                 const checks::library& library);
+
+/// A hook that is installed, ready for a plan; `folder` is the one that it is in, below /etc/belay. Error: usage.
+core::expected<core::check_spec> installed_hook(const checks::entry& found, const std::string& folder);
+
+/// The hooks of an event that are installed, by name. Errors: usage (one that cannot be run; `event` is for the
+/// message).
+core::expected<std::vector<core::check_spec>> select_hooks(const std::string& event, const checks::library& library);
 
 } // namespace belay::cli

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fstream>
+#include <sstream>
 #include <unistd.h>
 
 namespace belay::cli {
@@ -48,7 +49,11 @@ std::string end_of(const std::filesystem::path& file, std::uint64_t size) {
     constexpr std::uint64_t most = 256 * 1024;
     std::ifstream in(file, std::ios::binary);
     in.seekg(static_cast<std::streamoff>(size > most ? size - most : 0));
-    return {std::istreambuf_iterator<char>(in), {}};
+    std::ostringstream text;
+    if (in.peek() != std::ifstream::traits_type::eof()) {
+        text << in.rdbuf();
+    }
+    return text.str();
 }
 
 /// The files of evidence that the report names and that are still there.

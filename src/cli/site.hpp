@@ -38,6 +38,8 @@ public:
 
     ports::locks& locks() { return locks_; }
 
+    ports::checks& hooks() { return runner_; }
+
     incus::instance host;
 
 private:

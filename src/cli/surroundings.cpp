@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/surroundings.hpp"
 
+#include "checks/shelf.hpp"
 #include "core/names.hpp"
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <unistd.h>
 
@@ -61,6 +60,14 @@ std::vector<fs::path> check_folders() {
 
 std::vector<fs::path> evidence_folders() {
     return hook_folders("evidence");
+}
+
+std::vector<fs::path> recipe_folders() {
+    return hook_folders("recipes");
+}
+
+std::vector<fs::path> event_folders(const std::string& event) {
+    return hook_folders("hooks.d/" + event);
 }
 
 core::expected<std::string> incus_program() {
@@ -123,9 +130,7 @@ core::expected<std::string> project_name(const std::optional<std::string>& optio
             folder = *home_config() / "incus";
         }
         if (folder) {
-            std::ifstream in(*folder / "config.yml");
-            const std::string yaml{std::istreambuf_iterator<char>(in), {}};
-            name = project_in_config(yaml).value_or(name);
+            name = project_in_config(checks::read_text(*folder / "config.yml").value_or("")).value_or(name);
         }
     }
     BELAY_TRY_VOID(core::check_project_name(name));

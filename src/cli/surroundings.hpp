@@ -21,6 +21,12 @@ std::vector<std::filesystem::path> check_folders();
 /// The same of collectors of evidence.
 std::vector<std::filesystem::path> evidence_folders();
 
+/// The same of recipes.
+std::vector<std::filesystem::path> recipe_folders();
+
+/// The same of the hooks of an event: "pre", "committed", and so on. None come with belay.
+std::vector<std::filesystem::path> event_folders(const std::string& event);
+
 /// The folder that belay's own checks and schema are in: ../share/belay as seen from the running program, so that an
 /// installed tree can be moved.
 std::filesystem::path share_folder();

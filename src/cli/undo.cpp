@@ -49,8 +49,8 @@ core::plan plan_of_undo(const rollback_options& options, core::plan before, cons
     plan.limit.daemon_wait = options.daemon_wait.value_or(plan.limit.daemon_wait);
     plan.targets = std::move(before.targets);
     plan.pauses = plan.targets.size() > 1;
-    plan.hooks = before.hooks; // the snapshot was taken between them
-    plan.resume = std::move(before.resume);
+    plan.resume = std::move(before.resume); // the snapshot was taken between the hooks
+    plan.notices = std::move(before.notices);
     plan.undoes_kept = true;
     plan.undoes = txn;
     plan.restores = core::snapshot_name(txn);
@@ -229,7 +229,7 @@ core::expected<undo> undo_without_journal(const rollback_options& options, const
                                           const std::filesystem::path& state, const std::string& project) {
     BELAY_TRY(const auto, txn, transaction_of(*options.snapshot));
     BELAY_TRY_VOID(core::check_instance_name(options.what));
-    BELAY_TRY(auto, checks, select_checks({}, checks::library(check_folders(), geteuid())));
+    BELAY_TRY(auto, checks, select_checks(recipe::settings{}, checks::library(check_folders(), geteuid())));
     core::plan before;
     before.instance = options.what;
     before.project = project;

@@ -56,6 +56,11 @@ void fields(auto& f, like<core::limits> auto& x) {
     f.later("busy_ms", x.busy);
 }
 
+void fields(auto& f, like<core::notice> auto& x) {
+    f.key("event", x.event);
+    f.key("command", x.command);
+}
+
 void fields(auto& f, like<core::plan> auto& x) {
     f.key("instance", x.instance);
     f.key("project", x.project);
@@ -68,14 +73,15 @@ void fields(auto& f, like<core::plan> auto& x) {
     f.key("restart", x.restart);
     f.maybe("snapshot_mode", x.mode);
     f.maybe("volumes", x.volumes);
+    f.maybe("pre", x.pre);
     f.maybe("quiesce", x.quiesce);
     f.maybe("resume", x.resume);
+    f.maybe("notices", x.notices);
     f.maybe("collectors", x.collectors);
     f.maybe("min_free", x.min_free);
     f.maybe("keep_for_ms", x.keep_for);
     f.maybe("keep", x.keep);
     f.key("targets", x.targets);
-    f.key("hooks", x.hooks);
     f.key("pauses", x.pauses);
     f.key("guards_schedule", x.guards_schedule);
     f.key("confirms", x.confirms);
@@ -164,6 +170,7 @@ void fields(auto& f, like<core::judged> auto& x) {
     f.key("new_bad", x.new_bad);
     f.key("lost_good", x.lost_good);
     f.key("acceptable", x.acceptable);
+    f.maybe("baseline_summary", x.baseline_summary);
 }
 
 void fields(auto& f, like<core::phase> auto& x) {

@@ -26,6 +26,7 @@ bool intent_matters(act what) {
         return true;
     case act::preflight:
     case act::baseline:
+    case act::pre:
     case act::unpause:
     case act::resume:
     case act::restart:

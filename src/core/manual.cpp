@@ -48,6 +48,16 @@ bool has_half_made_snapshot(const state& s) {
     return s.tried(act::snapshot, "root") && !s.ok(act::snapshot, "root");
 }
 
+/// A hook that belay would have run, as a command for a person.
+std::string by_hand(const check_spec& hook, const incus_commands& incus, const plan& how) {
+    if (hook.file.empty()) {
+        return incus.line("exec", "-- sh -c " + shell_quote(hook.args.front()));
+    }
+    const auto file = shell_quote(hook.file);
+    return hook.where == place::host ? "BELAY_INSTANCE=" + how.instance + " BELAY_PROJECT=" + how.project + " " + file
+                                     : incus.line("exec", "-- sh -s <" + file);
+}
+
 /// What was begun before the upgrade is taken back.
 std::vector<std::string> clean_up_commands(const incus_commands& incus, const state& s, const std::string& snapshot) {
     std::vector<std::string> commands;
@@ -55,7 +65,9 @@ std::vector<std::string> clean_up_commands(const incus_commands& incus, const st
         commands.push_back(incus.line(s.how.mode == snapshot_mode::stopped ? "start" : "resume"));
     }
     if (s.tried(act::quiesce) && !s.ok(act::resume) && !s.how.resume.empty()) {
-        commands.push_back(incus.line("exec", "-- sh -c " + shell_quote(s.how.resume)));
+        for (const auto& hook : s.how.resume) {
+            commands.push_back(by_hand(hook, incus, s.how));
+        }
     }
     for (const auto& target : s.how.targets) {
         if (s.tried(act::snapshot, target) && !s.ok(act::discard, target)) {

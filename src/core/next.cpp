@@ -51,11 +51,12 @@ path undecided_path(const state& s) {
         return acts;
     }
     acts.add(act::baseline);
-    acts.add(act::quiesce, how.hooks);
+    acts.add(act::pre, !how.pre.empty());
+    acts.add(act::quiesce, how.quiesces());
     acts.add(act::pause, how.pauses);
     acts.add_each(act::snapshot, how.targets, [](const auto&) { return true; });
     acts.add(act::unpause, how.pauses);
-    acts.add(act::resume, how.hooks);
+    acts.add(act::resume, how.quiesces());
     acts.add_each(act::schedule_off, how.targets, is_guarded);
     acts.add(act::upgrade);
     acts.add(act::restart, how.restart != restart_policy::never);

@@ -15,7 +15,7 @@ namespace belay::core {
 
 using std::chrono::milliseconds;
 
-/// A health check as it was asked for.
+/// A health check as it was asked for; hooks and collectors of evidence are described in the same way.
 struct check_spec {
     std::string name;              ///< what people see: "listening", "tcp 53", "command: curl …"
     std::string file;              ///< the executable; empty for a shell command in the guest
@@ -51,10 +51,19 @@ struct limits {
     milliseconds confirm{};                           ///< how long a confirmation is waited for, in wall time
     milliseconds evidence{5'000};                     ///< for all that is saved before a rollback; 0 saves nothing
     milliseconds restart{std::chrono::minutes(5)};    ///< for a restart, until the instance has booted
-    milliseconds hook{60'000};                        ///< for quiesce and resume, each
+    milliseconds hook{60'000};                        ///< for a command that is a hook
     milliseconds busy{120'000}; ///< how long somebody else's operation on the instance is waited for
 
     bool operator==(const limits&) const = default;
+};
+
+/// What tells people about the end of a transaction: a shell command on the host, with the report on its standard
+/// input.
+struct notice {
+    std::string event; ///< "committed", "rolled-back", "stuck", "refused"
+    std::string command;
+
+    bool operator==(const notice&) const = default;
 };
 
 struct plan {
@@ -69,18 +78,19 @@ struct plan {
     restart_policy restart{restart_policy::never};
     snapshot_mode mode{snapshot_mode::automatic};
     std::optional<std::vector<std::string>> volumes{}; ///< those that go with the instance; nothing: every one
-    std::string quiesce{};                             ///< shell command in the instance, before the snapshots
-    std::string resume{};                              ///< the same, after them, whatever became of them
-    std::vector<check_spec> collectors{};              ///< what is saved before a rollback; like checks, but not judged
-    std::optional<std::uint64_t> min_free{};           ///< bytes that must be free in each pool
-    milliseconds keep_for{};                           ///< life of the snapshot of a kept upgrade; 0: for ever
-    int keep{0};                                       ///< how many of those an instance has at most; 0: any number
+    std::vector<check_spec> pre{};                     ///< hooks before anything is touched
+    std::vector<check_spec> quiesce{};                 ///< hooks before the snapshots
+    std::vector<check_spec> resume{};                  ///< hooks after them, whatever became of them
+    std::vector<notice> notices{};
+    std::vector<check_spec> collectors{};    ///< what is saved before a rollback; like checks, but not judged
+    std::optional<std::uint64_t> min_free{}; ///< bytes that must be free in each pool
+    milliseconds keep_for{};                 ///< life of the snapshot of a kept upgrade; 0: for ever
+    int keep{0};                             ///< how many of those an instance has at most; 0: any number
 
     // What the table of phases depends on. The first three follow from the instance (see coverage.hpp).
     std::vector<std::string> targets{"root"}; ///< what is snapshotted, in this order; restored in the other
     bool pauses{false};                       ///< several disks must be of one moment, or it is wanted
     bool guards_schedule{false};              ///< a driver restores only its newest snapshot
-    bool hooks{false};                        ///< quiesce and resume
     bool confirms{false};
     bool saves_evidence{false};
     bool keeps_failed{false};    ///< a copy of the broken state is kept
@@ -95,6 +105,9 @@ struct plan {
     bool takes_present{false};           ///< first a snapshot of the present, the way back
     bool takes_over{false};              ///< the lock of `undoes` is on the instance, and its journal is gone
     std::vector<std::string> discards{}; ///< newer snapshots of belay that stand in the way of the restore
+
+    /// Whether something in the instance is to wait while its snapshots are taken.
+    bool quiesces() const { return !quiesce.empty() || !resume.empty(); }
 
     bool operator==(const plan&) const = default;
 };

@@ -40,6 +40,9 @@ judged judge_one(const reading* before, const reading& now, const judge_policy& 
     judged result{now.name, now.where, now.required, before ? before->how : health::none, now.how, now.summary,
                   {},       {},        true};
     const bool has_findings = now.how == health::pass || now.how == health::fail;
+    if (before && before->summary != now.summary) {
+        result.baseline_summary = before->summary;
+    }
     if (before && has_findings) {
         result.new_bad = difference(now.bad, before->bad);
         result.lost_good = difference(before->good, now.good);
@@ -81,10 +84,23 @@ std::string status_sentence(const judged& check) {
     return {};
 }
 
+} // namespace
+
+std::string with_baseline(const judged& check) {
+    const bool was_good = check.baseline == health::pass && check.final != health::pass && check.final != health::none;
+    if (!was_good || check.baseline_summary.empty()) {
+        return check.summary;
+    }
+    return check.summary + (check.summary.empty() ? "before: " : "; before: ") + check.baseline_summary;
+}
+
+namespace {
+
 std::string explain_one(const judged& check) {
     std::vector<std::string> parts;
     if (const auto status = status_sentence(check); !status.empty()) {
-        parts.push_back(check.summary.empty() ? status : status + " (" + printable(check.summary) + ")");
+        const auto seen = with_baseline(check);
+        parts.push_back(seen.empty() ? status : status + " (" + printable(seen) + ")");
     }
     if (!check.lost_good.empty()) {
         parts.push_back("lost " + listed(check.lost_good));

@@ -34,6 +34,7 @@ struct judged {
     std::vector<std::string> new_bad;
     std::vector<std::string> lost_good; ///< without those that --expect-lost accepts
     bool acceptable{true};              ///< whether this check lets the upgrade pass, were it required
+    std::string baseline_summary{};     ///< what it said then; empty when it says the same now
 
     bool operator==(const judged&) const = default;
 };
@@ -63,6 +64,10 @@ bool waits(const std::vector<reading>& round);
 /// A sentence that names each required check that is not acceptable and what it saw; for lost findings the option
 /// that accepts them, ready to paste.
 std::string explain(const std::vector<judged>& round);
+
+/// What the check said now and, when it does not pass any more, what it said before: "http 502 from …; before: http 200
+/// from …".
+std::string with_baseline(const judged& check);
 
 /// Shell-like match of a whole text: `*`, `?` and `[a-z]`, as fnmatch(3) without flags.
 bool glob_match(std::string_view pattern, std::string_view text);

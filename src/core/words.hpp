@@ -14,6 +14,7 @@ enum class act {
     preflight,
     lock,
     baseline,
+    pre,
     quiesce,
     pause,
     snapshot,
@@ -70,6 +71,7 @@ enum class reason {
     io_error,
     restore_failed,
     start_failed,
+    hook_failed,
     usage
 };
 
@@ -93,15 +95,15 @@ namespace detail {
 template <class Enum, std::size_t N>
 using words = std::array<std::string_view, N>;
 
-inline constexpr words<act, 23> act_words{
-    "preflight",    "lock",    "baseline", "quiesce",     "pause",   "snapshot", "unpause", "resume",
-    "schedule-off", "upgrade", "restart",  "verify",      "confirm", "evidence", "stop",    "keep-failed",
-    "restore",      "start",   "reverify", "schedule-on", "keep",    "discard",  "unlock"};
+inline constexpr words<act, 24> act_words{
+    "preflight",   "lock",         "baseline", "pre",      "quiesce",     "pause",   "snapshot", "unpause",
+    "resume",      "schedule-off", "upgrade",  "restart",  "verify",      "confirm", "evidence", "stop",
+    "keep-failed", "restore",      "start",    "reverify", "schedule-on", "keep",    "discard",  "unlock"};
 inline constexpr words<result, 5> result_words{"ok", "failed", "timed-out", "cancelled", "again"};
 inline constexpr words<verdict, 3> verdict_words{"commit", "undo", "refuse"};
 inline constexpr words<outcome, 6> outcome_words{"committed", "unchanged", "rolled-back", "rolled-back-unhealthy",
                                                  "refused",   "stuck"};
-inline constexpr words<reason, 24> reason_words{"ok",
+inline constexpr words<reason, 25> reason_words{"ok",
                                                 "command-failed",
                                                 "check-failed",
                                                 "timeout",
@@ -124,6 +126,7 @@ inline constexpr words<reason, 24> reason_words{"ok",
                                                 "io-error",
                                                 "restore-failed",
                                                 "start-failed",
+                                                "hook-failed",
                                                 "usage"};
 inline constexpr words<health, 5> health_words{"pass", "fail", "skip", "not-yet", "none"};
 inline constexpr words<place, 2> place_words{"guest", "host"};

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <iterator>
 #include <string_view>
 
 namespace belay::incus {
@@ -14,12 +13,9 @@ namespace {
 /// The arguments of a process; empty for a kernel thread or one that is gone.
 std::vector<std::string> arguments_of(const std::filesystem::path& process) {
     std::ifstream in(process / "cmdline", std::ios::binary);
-    const std::string all{std::istreambuf_iterator<char>(in), {}};
     std::vector<std::string> words;
-    for (std::size_t from = 0; from < all.size();) {
-        const auto end = std::min(all.find('\0', from), all.size());
-        words.push_back(all.substr(from, end - from));
-        from = end + 1;
+    for (std::string word; std::getline(in, word, '\0');) { // does not throw when the process ends meanwhile
+        words.push_back(word);
     }
     return words;
 }

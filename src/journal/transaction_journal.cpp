@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <sys/stat.h>
 
 namespace belay::journal {
@@ -115,11 +115,14 @@ core::expected<void> transaction_journal::save(const std::string& file, std::str
 core::expected<std::string> transaction_journal::load(const std::string& file) const {
     const auto path = where_.directory / file;
     std::ifstream in(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (!in) {
+    std::ostringstream text;
+    if (in.peek() != std::ifstream::traits_type::eof()) {
+        text << in.rdbuf();
+    }
+    if (!in.is_open() || in.bad() || !text) {
         return core::failure(core::reason::io_error, "could not read " + path.string());
     }
-    return text;
+    return text.str();
 }
 
 core::expected<void> transaction_journal::sync() {

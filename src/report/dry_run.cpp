@@ -135,8 +135,9 @@ std::string dry_run_text(const core::plan& how, const core::instance_facts& foun
     list.emplace_back("restart", how.restart == core::restart_policy::never ? "" : core::to_word(how.restart));
     list.emplace_back("may be lost", safe(fmt::format("{}", fmt::join(how.expect_lost, ", ")), look));
     list.emplace_back("snapshots", snapshots_text(how, found));
-    list.emplace_back("before them", safe(how.quiesce, look));
-    list.emplace_back("after them", safe(how.resume, look));
+    list.emplace_back("first", safe(hooks_text(how.pre), look));
+    list.emplace_back("before them", safe(hooks_text(how.quiesce), look));
+    list.emplace_back("after them", safe(hooks_text(how.resume), look));
     list.emplace_back("retention", retention_text(how));
     list.emplace_back("evidence", safe(evidence_text(how), look));
     list.emplace_back("broken state",

@@ -207,11 +207,14 @@ std::string narrator::label_of(const core::key& what) const {
 /// What happens around the snapshots.
 std::string narrator::detail_of_moment(act what) const {
     const bool stops = how_.mode == core::snapshot_mode::stopped;
+    if (what == act::pre) {
+        return hooks_text(how_.pre);
+    }
     if (what == act::quiesce) {
-        return how_.quiesce;
+        return hooks_text(how_.quiesce);
     }
     if (what == act::resume) {
-        return how_.resume;
+        return hooks_text(how_.resume);
     }
     if (what == act::pause) {
         return stops ? "stopping the instance for its snapshots" : "freezing the instance for its snapshots";
@@ -248,8 +251,8 @@ void narrator::end_commit(std::vector<notice>& told) {
 
 std::string describe(const core::judged& check, bool against_baseline) {
     std::vector<std::string> parts;
-    if (!check.summary.empty()) {
-        parts.push_back(check.summary);
+    if (auto seen = core::with_baseline(check); !seen.empty()) {
+        parts.push_back(std::move(seen));
     }
     if (against_baseline && check.final == core::health::skip && check.baseline == core::health::pass) {
         parts.emplace_back("does not apply any more, and passed before");

@@ -68,14 +68,17 @@ std::string verdict_text(const core::judged& check, bool against_baseline, const
 }
 
 std::string check_lines(std::span<const core::judged> checks, bool against_baseline, const style& look) {
+    constexpr std::size_t most_columns = 36; // what a check says must not begin beyond the edge of the screen
+    std::vector<std::string> names;
     std::size_t longest = 0;
     for (const auto& check : checks) {
-        longest = std::max(longest, display_width(safe(check.name, look)));
+        names.push_back(fit(safe(check.name, look), most_columns, look.utf8));
+        longest = std::max(longest, display_width(names.back()));
     }
     std::string lines;
-    for (const auto& check : checks) {
-        lines += fmt::format("    {} {}  {}\n", mark(tone_of(check, against_baseline), look),
-                             pad(safe(check.name, look), longest), verdict_text(check, against_baseline, look));
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+        lines += fmt::format("    {} {}  {}\n", mark(tone_of(checks[i], against_baseline), look),
+                             pad(names[i], longest), verdict_text(checks[i], against_baseline, look));
     }
     return lines;
 }
@@ -135,6 +138,14 @@ std::string minute(core::wall_time time) {
 
 std::string start_of(const core::report& r) {
     return r.started == core::wall_time{} ? "-" : utc(r.started);
+}
+
+std::string hooks_text(std::span<const core::check_spec> hooks) {
+    std::string text;
+    for (const auto& hook : hooks) {
+        text += (text.empty() ? "" : "; ") + hook.name;
+    }
+    return text;
 }
 
 } // namespace belay::report

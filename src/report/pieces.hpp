@@ -41,4 +41,7 @@ std::string minute(core::wall_time time);
 /// When a transaction began; "-" when its journal does not say.
 std::string start_of(const core::report& r);
 
+/// Hooks in a line: commands as they are, others by their names.
+std::string hooks_text(std::span<const core::check_spec> hooks);
+
 } // namespace belay::report

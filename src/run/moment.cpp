@@ -13,59 +13,65 @@ namespace belay::run {
 
 namespace {
 
-/// How much of what a hook said stands in an error.
-constexpr std::size_t words_kept = 2'000;
-
 /// How often the snapshot of a target is taken again because a schedule was quicker.
 constexpr int most_snapshots = 3;
 
 } // namespace
 
-/// A shell command in the instance. Error: snapshot_failed, with the end of what it said.
-core::expected<void> transaction::run_hook(const std::string& name, const std::string& command, std::stop_token stop) {
-    if (command.empty()) {
+/// Error: hook_failed or, around the snapshots, snapshot_failed, with the last that it said; or that it could not be
+/// run.
+core::expected<void> transaction::run_hook(core::act when, const core::check_spec& hook, std::stop_token stop) {
+    BELAY_TRY(const auto, said, world_.checks.run_hook(hook, context(when, 1), {}, stop));
+    if (said.how == core::health::pass || said.how == core::health::skip) {
         return {};
     }
-    std::string said;
-    const auto sink = [&](core::output::stream, std::string_view piece) {
-        said += piece;
-        if (said.size() > words_kept) {
-            said.erase(0, said.size() - words_kept);
+    const auto name = hook.file.empty() ? fmt::format("{} command", core::to_word(when))
+                                        : fmt::format("{} hook {}", core::to_word(when), hook.name);
+    return core::failure(when == core::act::pre ? core::reason::hook_failed : core::reason::snapshot_failed,
+                         fmt::format("the {} of instance {} failed", core::printable(name), plan().instance),
+                         said.summary);
+}
+
+/// Up to the first one that fails.
+core::expected<void> transaction::run_hooks(core::act when, const std::vector<core::check_spec>& hooks) {
+    const auto stop = world_.inbox.interrupts();
+    for (const auto& hook : hooks) {
+        if (!stop.stop_requested()) {
+            BELAY_TRY_VOID(run_hook(when, hook, stop));
         }
-    };
-    const ports::guest_command what{.argv = {"sh", "-c", command},
-                                    .env = {{"BELAY_TXN", request_.txn},
-                                            {"BELAY_INSTANCE", plan().instance},
-                                            {"BELAY_PROJECT", plan().project},
-                                            {"BELAY_PHASE", name},
-                                            {"BELAY_ATTEMPT", "1"},
-                                            {"BELAY_SNAPSHOT", snapshot_name()}}};
-    const auto end = world_.host.exec(what, plan().limit.hook, sink, stop);
-    if (!end) {
-        return std::unexpected(end.error());
     }
-    if (end->how == ports::ended::exited && end->exit_code == 0) {
-        return {};
+    return {};
+}
+
+/// Every one of them, and never cut short: what was quiesced must not stay so. The first error.
+core::expected<void> transaction::resume_all() {
+    core::expected<void> first;
+    for (const auto& hook : plan().resume) {
+        if (auto done = run_hook(core::act::resume, hook, {}); !done && first) {
+            first = std::move(done);
+        }
     }
-    const auto how = end->how == ports::ended::exited
-                         ? fmt::format("exited with {}", end->exit_code)
-                         : fmt::format("did not end within {}", core::format_duration(plan().limit.hook));
-    return core::failure(core::reason::snapshot_failed,
-                         fmt::format("the {} command of instance {} {}", name, plan().instance, how),
-                         core::printable(core::last_line(said)));
+    return first;
+}
+
+core::finished transaction::pre() {
+    auto done = run_hooks(core::act::pre, plan().pre);
+    if (world_.inbox.interrupts().stop_requested()) {
+        return cancelled({});
+    }
+    return patient({core::act::pre, {}}, outcome_of(done));
 }
 
 core::finished transaction::quiesce() {
-    auto done = run_hook("quiesce", plan().quiesce, world_.inbox.interrupts());
+    auto done = run_hooks(core::act::quiesce, plan().quiesce);
     if (world_.inbox.interrupts().stop_requested()) {
         return cancelled({});
     }
     return patient({core::act::quiesce, {}}, outcome_of(done));
 }
 
-/// Never cut short: what was quiesced must not stay so.
 core::finished transaction::resume_hook() {
-    return repeated({core::act::resume, {}}, run_hook("resume", plan().resume, {}));
+    return repeated({core::act::resume, {}}, resume_all());
 }
 
 core::finished transaction::pause() {

@@ -108,8 +108,8 @@ core::finished transaction::start() {
     };
     auto f = repeated({core::act::start, {}}, own_keys_then_start());
     // The snapshot was taken between the hooks: what quiesce left on the disk came back with it.
-    if (f.how == core::result::ok && plan().hooks) {
-        if (auto resumed = run_hook("resume", plan().resume, {}); !resumed) {
+    if (f.how == core::result::ok) {
+        if (auto resumed = resume_all(); !resumed) {
             emit(core::warned{core::describe(resumed.error())});
         }
     }

@@ -157,6 +157,8 @@ core::finished transaction::attempt(const core::perform& what) {
         return lock();
     case act::baseline:
         return baseline(what.attempt);
+    case act::pre:
+        return pre();
     case act::quiesce:
         return quiesce();
     case act::pause:

@@ -93,13 +93,16 @@ private:
     std::string own_lock() const;
 
     // moment.cpp: what surrounds the snapshots, so that they are of one good moment
+    core::finished pre();
     core::finished quiesce();
     core::finished resume_hook();
     core::finished pause();
     core::finished unpause();
     core::finished switch_schedule_off(const std::string& target);
     core::finished switch_schedule_on(const std::string& target);
-    core::expected<void> run_hook(const std::string& name, const std::string& command, std::stop_token stop);
+    core::expected<void> run_hook(core::act when, const core::check_spec& hook, std::stop_token stop);
+    core::expected<void> run_hooks(core::act when, const std::vector<core::check_spec>& hooks);
+    core::expected<void> resume_all();
     core::expected<void> take_again(const std::string& target);
 
     // evidence.cpp: what is saved before it is thrown away, and the packages

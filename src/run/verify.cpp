@@ -16,6 +16,7 @@ using core::milliseconds;
 
 constexpr milliseconds alive_limit{30'000};
 constexpr milliseconds soak_pause{1'000};
+constexpr milliseconds longest_boot{60'000};
 
 } // namespace
 
@@ -79,7 +80,8 @@ transaction::verdict_of_round transaction::round(core::finished& into, int attem
 /// Rounds until one is good, within the time for retries.
 core::finished transaction::until_good(const core::key& what, int attempt_number, const core::judge_policy& policy,
                                        std::stop_token stop) {
-    auto give_up = world_.clock.monotonic() + plan().limit.retry_for;
+    const auto begin = world_.clock.monotonic();
+    auto give_up = begin + plan().limit.retry_for;
     core::finished f;
     f.what = what;
     for (pacing pace;;) {
@@ -100,7 +102,12 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
                      core::describe(verdict.why)};
             return stop.stop_requested() ? cancelled(std::move(f)) : f;
         }
-        const auto left = give_up - world_.clock.monotonic();
+        const auto now = world_.clock.monotonic();
+        // What was just started boots, and says "not yet" meanwhile: the time for retries begins behind that.
+        if (what.what == core::act::reverify && core::waits(f.checks) && now < begin + longest_boot) {
+            give_up = std::max(give_up, now + plan().limit.retry_for);
+        }
+        const auto left = give_up - now;
         if (left <= milliseconds{0}) {
             f.how = core::result::failed;
             f.why = verdict.why;

@@ -11,6 +11,7 @@ namespace {
 
 using fakes::fake_incus;
 using fakes::fake_world;
+using fakes::hook;
 using namespace std::chrono_literals;
 
 const std::string every_hour = "0 * * * *";
@@ -131,9 +132,9 @@ scenario two_disks(std::string name, scenario s) {
 /// Everything that a plan can ask for at once.
 scenario everything(std::string name, scenario s) {
     s = with(two_disks({}, std::move(s)), std::move(name), [](fake_world& w) {
-        w.plan.hooks = true;
-        w.plan.quiesce = "quiesce";
-        w.plan.resume = "resume";
+        w.plan.pre = {hook("pre")};
+        w.plan.quiesce = {hook("quiesce")};
+        w.plan.resume = {hook("resume")};
         w.plan.saves_evidence = w.plan.keeps_failed = w.plan.lists_packages = w.plan.retains = true;
         w.plan.keep_for = 24h;
     });

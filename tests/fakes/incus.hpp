@@ -33,6 +33,7 @@ public:
     bool restart_needed{false};
     bool boots{true};                                    ///< a restart comes to its end
     std::string packages{"app\t1\n"};                    ///< what the package manager lists
+    int pre_exit{0};                                     ///< of the hook `pre`
     std::function<int(fake_incus&, bool quiesces)> hook; ///< quiesce and resume; none: they succeed
 
     // What happened.
@@ -279,6 +280,11 @@ private:
                 const int code = hook ? hook(*this, script == "quiesce") : 0;
                 quiesced = code == 0 ? script == "quiesce" : quiesced;
                 return core::expected<ports::guest_exit>({ports::ended::exited, code});
+            });
+        }
+        if (script == "pre") {
+            return guarded<ports::guest_exit>(script, core::reason::io_error, [&] {
+                return core::expected<ports::guest_exit>({ports::ended::exited, pre_exit});
             });
         }
         if (asks("dpkg-query")) {

@@ -15,6 +15,14 @@ namespace belay::fakes {
 
 using core::milliseconds;
 
+/// A command of the instance as a hook.
+inline core::check_spec hook(const std::string& command) {
+    core::check_spec spec;
+    spec.name = command;
+    spec.args = {command};
+    return spec;
+}
+
 /// Checks as functions of the instance. Each run takes 10 ms.
 class fake_checks : public ports::checks {
 public:
@@ -43,6 +51,18 @@ public:
             readings.push_back(answer(spec, incus_, clock_.now));
         }
         return readings;
+    }
+
+    /// A hook is its command, which the fake Incus knows by name.
+    core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context&, const std::string&,
+                                           std::stop_token stop) override {
+        BELAY_TRY(const auto, end,
+                  incus_.exec(
+                      {.argv = {"sh", "-c", hook.args.front()}}, hook.timeout, [](auto, auto) {}, stop));
+        const bool good = end.how == ports::ended::exited && end.exit_code == 0;
+        const auto summary = good ? std::string() : "exit status " + std::to_string(end.exit_code);
+        return core::reading{hook.name, hook.where, hook.required, good ? core::health::pass : core::health::fail,
+                             summary,   {},         {},            0.01};
     }
 
     std::vector<ports::evidence> found; ///< what the collectors say

@@ -3,6 +3,7 @@
 that asks them all the time."""
 
 import contextlib
+import datetime
 import os
 import threading
 import time
@@ -101,3 +102,25 @@ class Client:
             self._stop.wait(max(0, self._every - (now - begin)))
         if down:
             self.outages.append((last_good, time.monotonic() - last_good))
+
+
+# --- what a report says ----------------------------------------------------------------------------------
+
+
+def phase(report, name):
+    return next(phase for phase in report["phases"] if phase["name"] == name)
+
+
+def begin_of(report, name):
+    """When a phase began, on the clock of Client."""
+    wall = datetime.datetime.fromisoformat(phase(report, name)["started"]).timestamp()
+    return wall - time.time() + time.monotonic()
+
+
+def check(report, name):
+    return next(check for check in report["checks"] if check["name"] == name)
+
+
+def finals(report):
+    """How each check ended: name -> verdict."""
+    return {check["name"]: check["final"] for check in report["checks"]}

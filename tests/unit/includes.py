@@ -18,7 +18,7 @@ ARROWS = {
     "checks": {"core", "ports", "process"},
     "journal": {"core", "ports", "codec"},
     "report": {"core", "ports", "codec"},
-    "recipe": {"core"},
+    "recipe": {"core", "checks"},
     "cli": None,  # all
 }
 

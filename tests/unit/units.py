@@ -9,6 +9,7 @@ rest is checked, and the exit status is 77 (skipped).
 """
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import tempfile
 
 SKIPPED = 77
 UNITS = "lib/systemd/system"
-SERVICE, TIMER = "belay-recover.service", "belay-recover.timer"
+TIMERS = ("belay-recover.timer", "belay@.timer")
+SERVICES = {"belay-recover.service": ["recover", "-q"], "belay@.service": ["run", "-q", "-r", "%i", "%i"]}
 
 
 def install(cmake, build, prefix, where, destdir=None):
@@ -33,26 +35,33 @@ def command_of(service):
     """The words of its ExecStart=, as systemd reads what cmake/units.cmake has written."""
     lines = [line for line in service.read_text().splitlines() if line.startswith("ExecStart=")]
     words = lines[0].removeprefix("ExecStart=").split(" ") if len(lines) == 1 else lines
-    return [word.replace("%%", "%").replace("\\x20", " ").replace("\\\\", "\\") for word in words]
+    return [unescaped(word) for word in words]
+
+
+def unescaped(word):
+    return word if word == "%i" else word.replace("%%", "%").replace("\\x20", " ").replace("\\\\", "\\")
 
 
 def differences(folder, program):
-    missing = [name for name in (SERVICE, TIMER) if not (folder / name).is_file()]
+    missing = [name for name in (*SERVICES, *TIMERS) if not (folder / name).is_file()]
     yield from (f"{name} is not in {folder}" for name in missing)
-    if SERVICE not in missing:
-        wanted, found = [str(program), "recover", "-q"], command_of(folder / SERVICE)
+    for name in SERVICES.keys() - missing:
+        wanted, found = [str(program), *SERVICES[name]], command_of(folder / name)
         if found != wanted:
-            yield f"{folder / SERVICE} starts {found} instead of {wanted}"
+            yield f"{folder / name} starts {found} instead of {wanted}"
+        if re.search("@[A-Z_]+@", (folder / name).read_text()):
+            yield f"{folder / name} has a word that was not replaced"
 
 
 def complaints_of_systemd(folder):
     """Of these units alone: what else is on this machine neither counts nor helps."""
     environment = os.environ | {"SYSTEMD_UNIT_PATH": str(folder)}
-    for name in (SERVICE, TIMER):
-        done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", folder / name],
+    for name in (*SERVICES, *TIMERS):
+        unit = folder / name.replace("@.", "@my-web.")  # a template is verified as one of its units
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit],
                               env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
         if done.returncode != 0 or done.stdout:
-            yield f"systemd-analyze verify {name} ended with {done.returncode}: {done.stdout.strip()}"
+            yield f"systemd-analyze verify {unit.name} ended with {done.returncode}: {done.stdout.strip()}"
 
 
 def main() -> int:

@@ -42,20 +42,28 @@ bool says(const std::string& text, const std::string& part) {
 TEST_CASE("what follows the first dashes is the command, verbatim") {
     const auto run = run_of({"run", "web1", "--", "sh", "-c", "", "--", "--soak", "-v"});
     CHECK(run.instances == words{"web1"});
-    CHECK(run.command.argv == words{"sh", "-c", "", "--", "--soak", "-v"});
-    CHECK(run.limit.soak == 10s);
+    CHECK(run.settings.command == words{"sh", "-c", "", "--", "--soak", "-v"});
+    CHECK_FALSE(run.settings.soak);
 }
 
-TEST_CASE("defaults are those of the manual") {
+TEST_CASE("what is not on the command line says nothing, so that a recipe may say it") {
     const auto run = run_of({"run", "web1", "--", "true"});
-    CHECK(run.limit.upgrade == 1h);
-    CHECK(run.limit.retry_for == 60s);
-    CHECK(run.limit.soak == 10s);
-    CHECK(run.limit.stop == 10s);
-    CHECK(run.restart == core::restart_policy::never);
-    CHECK(run.log_limit == 100U * 1024 * 1024);
+    recipe::settings only_command;
+    only_command.command = words{"true"};
+    CHECK(run.settings == only_command);
     CHECK(run.common.format == cli::output_format::text);
-    CHECK_FALSE(run.accept_unhealthy);
+    CHECK_FALSE(run.interactive);
+}
+
+TEST_CASE("with a recipe the command may be left out, and for a dry run the instance too") {
+    CHECK(run_of({"run", "-r", "apt", "web1"}).recipe == "apt");
+    CHECK_FALSE(run_of({"run", "-r", "apt", "web1"}).settings.command);
+    CHECK(run_of({"run", "web1", "--recipe", "apt", "--", "true"}).settings.command == words{"true"});
+    CHECK(run_of({"run", "-r", "apt", "--dry-run"}).instances.empty());
+    CHECK(read_as<cli::check_command_options>({"check", "-r", "nginx", "web1"}).recipe == "nginx");
+    CHECK(says(usage_error({"run", "-r", "apt"}), "no instance"));
+    CHECK(says(usage_error({"run", "--dry-run", "--", "true"}), "no instance"));
+    CHECK(says(usage_error({"run", "-r", "apt", "web1", "--"}), "no command"));
 }
 
 TEST_CASE("options that may be repeated take one value each time") {
@@ -64,14 +72,13 @@ TEST_CASE("options that may be repeated take one value each time") {
                 "--check-cmd", "a b",     "--expect-lost", "unit *", "--uncovered",  "/data", "--no-check", "services",
                 "--env",       "A=b=c",   "--env",         "E=",     "web3",         "--",    "true"});
     CHECK(run.instances == words{"web1", "web2", "web3"});
-    CHECK(run.checks.add == words{"tcp 53", "http"});
-    CHECK(run.checks.wanted == words{"disk"});
-    CHECK(run.checks.commands == words{"a b"});
-    CHECK(run.checks.remove == words{"services"});
-    CHECK(run.expect_lost == words{"unit *"});
-    CHECK(run.uncovered == words{"/data"});
-    CHECK(run.env == std::vector<std::pair<std::string, std::string>>{{"A", "b=c"}, {"E", ""}});
-    CHECK(run.command.env_names == words{"A", "E"});
+    CHECK(run.settings.checks == words{"tcp 53", "http"});
+    CHECK(run.settings.wanted == words{"disk"});
+    CHECK(run.settings.check_cmd == words{"a b"});
+    CHECK(run.settings.no_check == words{"services"});
+    CHECK(run.settings.expect_lost == words{"unit *"});
+    CHECK(run.settings.uncovered == words{"/data"});
+    CHECK(run.settings.env == std::vector<std::pair<std::string, std::string>>{{"A", "b=c"}, {"E", ""}});
 }
 
 TEST_CASE("every other option of run arrives") {
@@ -92,17 +99,17 @@ TEST_CASE("every other option of run arrives") {
                              "-vv",         "web1",
                              "--",          "true"});
     CHECK(run.project == "lab");
-    CHECK(run.limit.upgrade == 15min);
-    CHECK(run.limit.retry_for == 5s);
-    CHECK(run.limit.soak == 1500ms);
-    CHECK(run.limit.stop == 0s);
-    CHECK(run.restart == core::restart_policy::if_needed);
-    CHECK(run.accept_unhealthy);
-    CHECK(run.checks.no_defaults);
-    CHECK(run.command.user == 1000U);
-    CHECK(run.command.group == 7U);
-    CHECK(run.command.cwd == "/srv");
-    CHECK(run.log_limit == 65'536);
+    CHECK(run.settings.timeout == 15min);
+    CHECK(run.settings.retry_for == 5s);
+    CHECK(run.settings.soak == 1500ms);
+    CHECK(run.settings.stop_timeout == 0s);
+    CHECK(run.settings.restart == core::restart_policy::if_needed);
+    CHECK(run.settings.accept_unhealthy == true);
+    CHECK(run.settings.no_checks == true);
+    CHECK(run.settings.user == 1000U);
+    CHECK(run.settings.group == 7U);
+    CHECK(run.settings.cwd == "/srv");
+    CHECK(run.settings.log_limit == 65'536);
     CHECK(run.dry_run);
     CHECK(run.common.format == cli::output_format::jsonl);
     CHECK(run.common.state_dir == "/s");
@@ -131,13 +138,10 @@ TEST_CASE("a wrong command line names the mistake and touches nothing") {
 }
 
 TEST_CASE("a confirmation and the wait for a daemon are asked for by durations") {
-    const auto plain = run_of({"run", "web1", "--", "true"});
-    CHECK(plain.limit.confirm == 0s);
-    CHECK(plain.limit.daemon_wait == 2min);
     const auto run = run_of({"run", "--confirm", "10m", "--daemon-wait", "0", "web1", "--", "true"});
-    CHECK(run.limit.confirm == 10min);
-    CHECK(run.limit.daemon_wait == 0s);
-    CHECK(run_of({"run", "--confirm", "0", "web1", "--", "true"}).limit.confirm == 0s);
+    CHECK(run.settings.confirm == 10min);
+    CHECK(run.settings.daemon_wait == 0s);
+    CHECK(run_of({"run", "--confirm", "0", "web1", "--", "true"}).settings.confirm == 0s);
     CHECK(says(usage_error({"run", "--confirm", "web1", "--", "true"}), "--confirm: 'web1' is not a duration"));
     CHECK(says(usage_error({"run", "--confirm=", "web1", "--", "true"}), "--confirm"));
     CHECK(says(usage_error({"run", "--confirm", "-5m", "web1", "--", "true"}), "--confirm"));

@@ -75,5 +75,5 @@ TEST_CASE("a collector that cannot be run, or whose file would be belay's own, i
     const auto all = f.select();
     REQUIRE_FALSE(all);
     CHECK(all.error().code == core::reason::usage);
-    CHECK(all.error().message.find("the collector of evidence '") == 0);
+    CHECK(all.error().message.find("the hook evidence/") == 0);
 }

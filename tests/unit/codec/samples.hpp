@@ -24,13 +24,14 @@ inline core::plan full_plan(const std::string& text) {
     p.limit = {0ms, 1ms, 2ms, 3ms, 4ms, 5ms, 6ms, 7ms, 0ms, 9ms, 10ms, 11ms};
     p.restart = core::restart_policy::if_needed;
     p.targets = {"root", text};
-    p.hooks = p.pauses = p.guards_schedule = p.confirms = p.saves_evidence = p.retains = p.undoes_kept = true;
+    p.pauses = p.guards_schedule = p.confirms = p.saves_evidence = p.retains = p.undoes_kept = true;
     p.undoes = p.restores = text;
     p.takes_present = p.takes_over = true;
     p.discards = {text};
     p.mode = core::snapshot_mode::stopped;
     p.volumes = {text};
-    p.quiesce = p.resume = text;
+    p.pre = p.quiesce = p.resume = {{text, text, {text}, core::place::host, true, 1500ms}};
+    p.notices = {{"committed", text}};
     p.collectors = {{text, text, {text}, core::place::guest, false, 1500ms}};
     p.min_free = 1ULL << 40U;
     p.keep_for = 7ms;
@@ -40,7 +41,8 @@ inline core::plan full_plan(const std::string& text) {
 }
 
 inline core::judged full_judged(const std::string& text) {
-    return {text, core::place::host, false, core::health::not_yet, core::health::skip, text, {text}, {text, ""}, false};
+    return {text, core::place::host, false, core::health::not_yet, core::health::skip, text, {text}, {text, ""}, false,
+            text};
 }
 
 inline core::package_diff full_packages(const std::string& text) {

@@ -79,7 +79,8 @@ TEST_CASE("the keys of a report are the documented ones", "[codec]") {
     CHECK(keys_of(object["phases"][0]) ==
           std::vector<std::string>{"name", "target", "started", "seconds", "ok", "message"});
     CHECK(keys_of(object["checks"][0]) == std::vector<std::string>{"name", "where", "required", "baseline", "final",
-                                                                   "summary", "new_bad", "lost_good", "acceptable"});
+                                                                   "summary", "new_bad", "lost_good", "acceptable",
+                                                                   "baseline_summary"});
 }
 
 TEST_CASE("what a report does not have is null", "[codec]") {

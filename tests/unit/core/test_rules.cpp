@@ -108,7 +108,8 @@ TEST_CASE("who holds an instance") {
 
 TEST_CASE("every act of the table has its place in the normal path") {
     plan how;
-    how.hooks = how.confirms = how.saves_evidence = how.keeps_failed = how.retains = true;
+    how.pre = how.quiesce = how.resume = {check_spec{}};
+    how.confirms = how.saves_evidence = how.keeps_failed = how.retains = true;
     how.restart = restart_policy::always;
     auto begin = opened_with(how);
     instance_facts facts;
@@ -117,36 +118,38 @@ TEST_CASE("every act of the table has its place in the normal path") {
     facts.disks = {{"root", "/", "tank", true, false},
                    {"data", "/data", "pool/data", false, false, "pool", "data", "btrfs"}};
     fold(begin, finished{.what = {act::preflight, {}}, .how = result::again, .facts = facts});
-    CHECK(play(begin, all_ok) ==
-          "preflight lock baseline quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart verify "
-          "confirm commit! keep schedule-on unlock committed");
+    CHECK(play(begin, all_ok) == "preflight lock baseline pre quiesce pause snapshot snapshot unpause resume "
+                                 "schedule-off upgrade restart verify "
+                                 "confirm commit! keep schedule-on unlock committed");
     const auto fail_verify = [](const key& what, int) {
         return what.what == act::verify ? result::failed : result::ok;
     };
     CHECK(play(begin, fail_verify) ==
-          "preflight lock baseline quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart verify "
+          "preflight lock baseline pre quiesce pause snapshot snapshot unpause resume schedule-off upgrade restart "
+          "verify "
           "undo! evidence stop keep-failed restore restore start reverify discard discard schedule-on unlock "
           "rolled-back");
 }
 
 TEST_CASE("what was begun is taken back, and nothing else") {
     plan how;
-    how.hooks = how.pauses = true;
+    how.pre = how.quiesce = {check_spec{}};
+    how.pauses = true;
     how.targets = {"root", "pool/data"};
     const auto second_fails = [](const key& what, int) {
         return what == key{act::snapshot, "pool/data"} ? result::failed : result::ok;
     };
-    CHECK(play(opened_with(how), second_fails) == "preflight lock baseline quiesce pause snapshot snapshot refuse! "
+    CHECK(play(opened_with(how), second_fails) == "preflight lock baseline pre quiesce pause snapshot snapshot refuse! "
                                                   "unpause resume discard discard unlock refused");
     const auto quiesce_fails = [](const key& what, int) {
         return what.what == act::quiesce ? result::failed : result::ok;
     };
-    CHECK(play(opened_with(how), quiesce_fails) == "preflight lock baseline quiesce refuse! resume unlock refused");
+    CHECK(play(opened_with(how), quiesce_fails) == "preflight lock baseline pre quiesce refuse! resume unlock refused");
     const auto resume_fails = [](const key& what, int) {
         return what.what == act::resume ? result::failed : result::ok;
     };
     CHECK(play(opened_with(how), resume_fails) ==
-          "preflight lock baseline quiesce pause snapshot snapshot unpause resume undo! stop restore restore start "
+          "preflight lock baseline pre quiesce pause snapshot snapshot unpause resume undo! stop restore restore start "
           "reverify discard discard unlock rolled-back");
 }
 

@@ -233,6 +233,8 @@ TEST_CASE("a copy to an instance or to one of its snapshots is under way, one of
     proc.copies_to("104", pools + "p/containers-snapshots/web1/belay-1/");
     proc.copies_to("105", pools + "p/virtual-machines-snapshots/web1/belay-1");
     proc.add("106", {"/usr/bin/rsync", "-a", "/from", "/elsewhere/storage-pools/p/containers/web1"});
+    // What cannot be read, as of a process that ends at that moment, is nobody's copy, and no reason to give up.
+    fs::create_directories(proc.path() / "107" / "cmdline");
     CHECK(proc.copies() == std::vector<long>{101, 102, 103, 104, 105, 106});
     CHECK(proc.copies("default", "web10").empty());
     CHECK(proc.copies("lab", "web1").empty());

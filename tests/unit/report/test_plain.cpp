@@ -132,9 +132,8 @@ TEST_CASE("what comes of the phases around a rollback, in plain lines", "[report
     const test::captured file;
     report::plain view(file.fd(), {});
     fakes::event_stream events([&](const auto& r) { view.on(r); });
-    events.plan.hooks = true;
-    events.plan.quiesce = "flush";
-    events.plan.resume = "go on";
+    events.plan.quiesce = {{"flush", "", {"flush"}}};
+    events.plan.resume = {{"go on", "", {"go on"}}};
     events.open();
     events.phase(core::act::preflight, 0.1, [](auto& e) {
         e.facts.emplace();

@@ -70,6 +70,34 @@ TEST_CASE("a service that never comes up is undone when the retries end") {
     require_old_and_clean(w);
 }
 
+TEST_CASE("an instance that boots after a rollback is waited for, however short the time for retries is") {
+    fake_world w;
+    w.plan.limit.retry_for = 1s;
+    w.incus.command = [](auto&) { return 3; };
+    std::optional<core::milliseconds> started;
+    w.checks.answer = [&](const core::check_spec& spec, auto& incus, core::milliseconds now) {
+        core::reading r{spec.name, spec.where, spec.required, core::health::pass, "", {}, {}, 0};
+        if (std::ranges::find(incus.calls, "start") != incus.calls.end()) {
+            started = started.value_or(now);
+            r.how = now - *started < 20s ? core::health::not_yet : core::health::pass;
+        }
+        return r;
+    };
+    SECTION("until it has booted") {
+        CHECK(w.run().how == outcome::rolled_back);
+    }
+    SECTION("but not for ever") {
+        const auto answer = w.checks.answer;
+        w.checks.answer = [&](const core::check_spec& spec, auto& incus, core::milliseconds now) {
+            auto r = answer(spec, incus, now);
+            r.how = started ? core::health::not_yet : r.how;
+            return r;
+        };
+        CHECK(w.run().how == outcome::rolled_back_unhealthy);
+        CHECK(w.clock.now - *started < 65s);
+    }
+}
+
 TEST_CASE("a service that dies five seconds after the upgrade fails within the soak") {
     fake_world w;
     core::milliseconds upgraded{};

@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 using core::outcome;
 using core::reason;
 using fakes::fake_world;
+using fakes::hook;
 using fakes::trouble;
 
 namespace {
@@ -23,9 +24,8 @@ std::ptrdiff_t place(const fake_world& w, const std::string& name) {
 }
 
 void with_hooks(fake_world& w) {
-    w.plan.hooks = true;
-    w.plan.quiesce = "quiesce";
-    w.plan.resume = "resume";
+    w.plan.quiesce = {hook("quiesce")};
+    w.plan.resume = {hook("resume")};
 }
 
 void on_zfs_with_schedule(fake_world& w) {
