@@ -2,6 +2,7 @@
 """The recipe mariadb: a real MariaDB with its data on a custom volume, while rows are written."""
 
 import databases
+import live
 
 BROKEN = """#!/bin/sh
 mariadb -e 'drop table shop.numbers'
@@ -19,6 +20,9 @@ class MariaDB(databases.TestCase):
 
     def test_upgrades(self):
         name = self.database()
+        # Its socket unit, which listens on all addresses, works from the first boot on.
+        live.incus("restart", name)
+        live.wait_until(lambda: live.systemd_is_up(name), 60, "systemd is running")
         with self.subTest("a good one is kept, with all rows"):
             self.publish(name, "good")
             code, report = self.upgrade(name)

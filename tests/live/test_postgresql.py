@@ -10,10 +10,17 @@ echo 'no_such_setting = on' >>/etc/postgresql/15/main/postgresql.conf
 systemctl restart postgresql@15-main.service
 """
 
+# A while of writing after the snapshot.
+MORE_ROWS = """rows() { runuser -u postgres -- psql -Atqc 'select count(*) from numbers'; }
+before=$(rows)
+for _ in $(seq 100); do [ "$(rows)" -lt $((before + 50)) ] || break; sleep 0.1; done
+"""
+
 
 class PostgreSQL(databases.TestCase):
     package, recipe, data = "postgresql-15", "postgresql", "/var/lib/postgresql"
-    client = ("su", "-", "postgres", "-c", "psql -Atq")
+    # Not su: it would hold up the stop of the instance.
+    client = ("runuser", "-u", "postgres", "--", "psql", "-Atq")
     schema = """create table numbers (id serial primary key, said text);
         insert into numbers (said) select 'in the beginning' from generate_series(1, 10);"""
 
@@ -39,5 +46,5 @@ class PostgreSQL(databases.TestCase):
 
     def test_an_upgrade_on_dir(self):
         name = self.database(pool="dir")
-        self.assert_undone_with_every_row(name, "command-failed", "sh", "-c", BROKEN + "exit 1\n")
+        self.assert_undone_with_every_row(name, "command-failed", "sh", "-c", MORE_ROWS + BROKEN + "exit 1\n")
         self.assert_recovered(name)
