@@ -27,7 +27,8 @@ cp -r /root/files/. %{{buildroot}}
 
 START = "systemctl daemon-reload; systemctl enable -q --now belay-test.service; systemctl restart belay-test.service"
 # What changes by itself while a Debian runs; and what dnf fetches before the snapshot.
-LIVELY = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/cache/dnf")
+LIVELY = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/var/cache/dnf",
+          "/var/lib/dnf/history.sqlite-*", "/srv/archive")
 
 
 class Dnf(software.TestCase):
