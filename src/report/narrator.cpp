@@ -234,7 +234,8 @@ std::string narrator::detail_of(const core::started& e) const {
         return verify_detail(how_.limit);
     }
     if (e.what.what == act::restart) {
-        return "restarting the instance";
+        return how_.restart == core::restart_policy::if_needed ? "restarting the instance, if that is needed"
+                                                               : "restarting the instance";
     }
     if (e.what.what == act::confirm) {
         return confirm_detail(e.until);
