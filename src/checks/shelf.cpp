@@ -38,6 +38,10 @@ std::string shown(const fs::path& path) {
 }
 
 std::optional<std::string> read_text(const fs::path& file) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(file, ignored)) {
+        return std::nullopt; // a pipe would be waited for
+    }
     std::ifstream in(file, std::ios::binary);
     std::ostringstream text;
     if (in.peek() != std::ifstream::traits_type::eof()) {

@@ -15,7 +15,7 @@ namespace belay::checks {
 /// A path as it stands in a message.
 std::string shown(const std::filesystem::path& path);
 
-/// What is in a file; nothing when it cannot be read whole.
+/// What is in a regular file; nothing when it is none, or cannot be read whole.
 std::optional<std::string> read_text(const std::filesystem::path& file);
 
 class shelf {

@@ -31,7 +31,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 std::string nearest(std::string_view name, std::span<const std::string> known) {
     std::string found;
-    auto best = most_edits + 1;
+    auto best = std::min(most_edits + 1, name.size()); // else everything of it would be replaced
     for (const auto& candidate : known) {
         if (const auto d = distance(name, candidate); d < best) {
             best = d;

@@ -8,7 +8,7 @@
 namespace belay::core {
 
 /// The first of the known names with the smallest edit distance (Levenshtein) to `name`; empty when each needs more
-/// than three edits.
+/// than three edits, or as many as the name has letters.
 std::string nearest(std::string_view name, std::span<const std::string> known);
 
 /// ", did you mean 'NAME'?", or nothing when no known name is near.

@@ -25,7 +25,7 @@ core::expected<settings> load(const fs::path& file) {
     const auto text = checks::read_text(file);
     if (!text) {
         return core::failure(core::reason::usage,
-                             fmt::format("recipe {} cannot be read: look at its permissions", checks::shown(file)));
+                             fmt::format("recipe {} cannot be read: is it a file, and are its permissions right?", checks::shown(file)));
     }
     BELAY_TRY(auto, recipe, read(*text, file.string()));
     std::error_code ignored;

@@ -12,6 +12,7 @@ TEST_CASE("the nearest name is the one with the fewest edits, none is as good as
     CHECK(nearest("keepfor", known) == "keep_for");
     CHECK(nearest("kepe", known) == "keep");
     CHECK(nearest("", known).empty());
+    CHECK(nearest("xyz", std::vector<std::string>{"apk"}).empty());
     CHECK(nearest("something_else", known).empty());
     CHECK(did_you_mean("sock", known) == ", did you mean 'soak'?");
     CHECK(did_you_mean("something_else", known).empty());

@@ -63,6 +63,8 @@ TEST_CASE("a recipe that cannot be used is listed with its mistake") {
     REQUIRE(all.size() == 1);
     CHECK(all[0].recipe.error().message.starts_with(file.string() + ":2: "));
     CHECK_FALSE(book_in(dir).find("bad"));
+    REQUIRE(mkfifo((dir.path / "own/pipe.json").c_str(), 0600) == 0);
+    CHECK(book_in(dir).find("pipe").error().message.find("cannot be read") != std::string::npos);
     fs::create_directories(dir.path / "own/folder.json");
     CHECK(book_in(dir).find("folder").error().message.find("cannot be read") != std::string::npos);
 }
