@@ -26,9 +26,13 @@ set(templates "${CMAKE_CURRENT_LIST_DIR}/../examples/systemd")
 foreach(name IN ITEMS belay-recover belay@)
   file(INSTALL DESTINATION "${units}" TYPE FILE FILES "${templates}/${name}.timer")
 
-  set(service "${units}/${name}.service")
-  message(STATUS "Installing: $ENV{DESTDIR}${service}")
-  configure_file("${templates}/${name}.service.in" "$ENV{DESTDIR}${service}" @ONLY
-    FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
-  list(APPEND CMAKE_INSTALL_MANIFEST_FILES "${service}")
+  # As they stand in examples/systemd they are right for the prefix /usr/local.
+  set(service "$ENV{DESTDIR}${units}/${name}.service")
+  message(STATUS "Installing: ${service}")
+  file(READ "${templates}/${name}.service" text)
+  string(REPLACE "/usr/local/bin/belay" "${BELAY_PROGRAM}" text "${text}")
+  string(REPLACE "/usr/local/share/belay" "${BELAY_SHARE}" text "${text}")
+  file(WRITE "${service}" "${text}")
+  file(CHMOD "${service}" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+  list(APPEND CMAKE_INSTALL_MANIFEST_FILES "${units}/${name}.service")
 endforeach()
