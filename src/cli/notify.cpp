@@ -16,8 +16,7 @@ namespace belay::cli {
 namespace {
 
 void complain_of(const std::string& event, const std::string& instance, const std::string& why) {
-    fmt::print(stderr, "belay: {}: nobody may have been told that it is {}: {}\n", instance, event,
-               core::printable(why));
+    fmt::print(stderr, "belay: {}: a hook of {} failed: {}\n", instance, event, core::printable(why));
 }
 
 /// One that cannot be used does not keep the others from being run.
