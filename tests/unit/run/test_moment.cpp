@@ -83,6 +83,50 @@ TEST_CASE("hooks surround the snapshots") {
     CHECK_FALSE(w.incus.quiesced);
 }
 
+TEST_CASE("what comes first can refuse the upgrade, and then nothing was touched") {
+    fake_world w;
+    with_hooks(w);
+    w.plan.pre = {hook("pre")};
+    SECTION("it agrees") {
+        CHECK(w.run().how == outcome::committed);
+        CHECK(place(w, "pre") < place(w, "quiesce"));
+        CHECK(times(w, "pre") == 1);
+    }
+    SECTION("it refuses") {
+        w.incus.pre_exit = 1;
+        w.plan.pre.push_back(hook("pre"));
+        const auto r = w.run();
+        CHECK(r.how == outcome::refused);
+        CHECK(r.why == reason::hook_failed);
+        CHECK(r.message.find("the pre command of instance") != std::string::npos);
+        CHECK(times(w, "pre") == 1); // the second one is not asked any more
+        CHECK(times(w, "quiesce") + times(w, "snapshot") + times(w, "upgrade") + times(w, "resume") == 0);
+        CHECK(w.incus.lock().empty());
+    }
+    SECTION("a signal meanwhile") {
+        w.incus.on_call = [&](auto& incus) {
+            if (incus.calls.back() == "pre") {
+                w.inbox.interrupt();
+            }
+        };
+        const auto r = w.run();
+        CHECK(r.how == outcome::refused);
+        CHECK(r.why == reason::interrupted);
+        CHECK(times(w, "quiesce") + times(w, "upgrade") == 0);
+    }
+}
+
+TEST_CASE("every resume hook is run, also when one of them fails") {
+    fake_world w;
+    with_hooks(w);
+    w.plan.resume.push_back(hook("resume"));
+    w.plan.limit.rollback_retry = {};
+    bool first = true;
+    w.incus.hook = [&](auto&, bool quiesces) { return quiesces || !std::exchange(first, false) ? 0 : 1; };
+    CHECK(w.run().how == outcome::rolled_back);
+    CHECK_FALSE(w.incus.quiesced);
+}
+
 TEST_CASE("what was quiesced is resumed, whatever fails") {
     fake_world w;
     with_hooks(w);
