@@ -4,6 +4,7 @@
 #include "checks/runner.hpp"
 #include "cli/selection.hpp"
 #include "cli/surroundings.hpp"
+#include "core/next.hpp"
 #include "core/text.hpp"
 #include "incus/instance.hpp"
 #include "report/jsonl.hpp"
@@ -89,6 +90,19 @@ void notify_of_refusal(const core::plan& plan, const core::report& report) {
     incus::instance nowhere({}, report.project, report.instance, {});
     checks::runner hooks(nowhere);
     notify(plan, report, hooks);
+}
+
+std::optional<core::outcome> told_before(const std::vector<core::record>& past) {
+    core::state s;
+    for (const auto& r : past) {
+        core::fold(s, r.what);
+    }
+    if (s.end) {
+        return s.end;
+    }
+    const auto step = core::next(s);
+    const auto* left = std::get_if<core::leave>(&step);
+    return left == nullptr ? std::nullopt : std::optional(left->how);
 }
 
 } // namespace belay::cli

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells people and programs how a transaction ended, by the hooks of this host and of the recipe.
 #pragma once
-#include "core/plan.hpp"
-#include "core/report.hpp"
+#include "core/event.hpp"
 #include "ports/checks.hpp"
 
 namespace belay::cli {
@@ -16,5 +15,9 @@ void notify(const core::plan& plan, const core::report& report, ports::checks& h
 
 /// The same for a transaction that was refused before there was anything to run a hook with.
 void notify_of_refusal(const core::plan& plan, const core::report& report);
+
+/// The outcome that people were told by whoever worked on this transaction before: it got stuck, or something is left
+/// to be cleaned up, which a recovery tries every minute.
+std::optional<core::outcome> told_before(const std::vector<core::record>& past);
 
 } // namespace belay::cli

@@ -3,31 +3,11 @@
 
 #include "cli/notify.hpp"
 #include "cli/past.hpp"
-#include "core/next.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 namespace belay::cli {
-
-namespace {
-
-/// The outcome that people were told by whoever worked on this transaction before: it got stuck, or something is left
-/// to be cleaned up. A recovery tries that every minute.
-std::optional<core::outcome> told_before(const std::vector<core::record>& past) {
-    core::state s;
-    for (const auto& r : past) {
-        core::fold(s, r.what);
-    }
-    if (s.end) {
-        return s.end;
-    }
-    const auto step = core::next(s);
-    const auto* left = std::get_if<core::leave>(&step);
-    return left == nullptr ? std::nullopt : std::optional(left->how);
-}
-
-} // namespace
 
 core::expected<core::report> resume_transaction(const incus_site& incus, const std::filesystem::path& state,
                                                 const std::string& txn, ports::listener& listener, ports::inbox& inbox,
