@@ -24,8 +24,9 @@ void anchor(std::vector<std::string>& checks, const fs::path& folder) {
 core::expected<settings> load(const fs::path& file) {
     const auto text = checks::read_text(file);
     if (!text) {
-        return core::failure(core::reason::usage,
-                             fmt::format("recipe {} cannot be read: is it a file, and are its permissions right?", checks::shown(file)));
+        return core::failure(
+            core::reason::usage,
+            fmt::format("recipe {} cannot be read: is it a file, and are its permissions right?", checks::shown(file)));
     }
     BELAY_TRY(auto, recipe, read(*text, file.string()));
     std::error_code ignored;
