@@ -155,17 +155,22 @@ core::expected<core::check_spec> library::resolve(const std::string& text, bool 
         return core::failure(reason::usage, "the name of a check is empty: `belay checks` lists what is installed");
     }
     BELAY_TRY(auto, found, find(words.front()));
-    core::check_spec spec;
-    spec.name = found.name;
+    auto spec = spec_of(found);
     spec.args.assign(words.begin() + 1, words.end());
     if (!spec.args.empty()) {
         spec.name += fmt::format(" {}", core::printable(core::shell_line(spec.args)));
     }
-    std::error_code ignored;
-    spec.file = fs::absolute(found.file, ignored).string();
-    spec.where = found.where;
-    spec.timeout = found.timeout;
     spec.required = required;
+    return spec;
+}
+
+core::check_spec spec_of(const check_file& check) {
+    core::check_spec spec;
+    std::error_code ignored;
+    spec.name = check.name;
+    spec.file = fs::absolute(check.file, ignored).string();
+    spec.where = check.where;
+    spec.timeout = check.timeout;
     return spec;
 }
 

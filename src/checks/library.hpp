@@ -62,6 +62,9 @@ private:
     core::place where_;
 };
 
+/// A check without arguments, ready for a plan.
+core::check_spec spec_of(const check_file& check);
+
 /// A shell command in the guest, as a check.
 core::check_spec command_check(const std::string& command);
 

@@ -21,15 +21,6 @@ using core::milliseconds;
     throw CLI::ValidationError(message, CLI::ExitCodes::ValidationError);
 }
 
-/// Unwraps what a rule of core says about an option; CLI11 reports problems by exceptions.
-template <class T>
-T value_of(core::expected<T> checked) {
-    if (!checked) {
-        refuse(checked.error().message);
-    }
-    return *std::move(checked);
-}
-
 /// The usage line of `run` must show the command, which CLI11 never sees.
 class formatter : public CLI::Formatter {
 public:
@@ -68,21 +59,27 @@ CLI::Option* add_list(CLI::App* app, const std::string& name, std::vector<std::s
         ->take_all();
 }
 
-/// `into` is a duration or an optional one, which has no default.
-template <class Duration>
-CLI::Option* add_duration_option(CLI::App* app, const std::string& name, Duration& into, const std::string& help) {
+/// An option whose text one of core's rules reads. `into` may be an optional, which has no default.
+template <class Into, class Parse>
+CLI::Option* add_parsed(CLI::App* app, const std::string& name, Into& into, Parse parse, const std::string& help,
+                        const std::string& type) {
     return app
         ->add_option_function<std::string>(
             name,
-            [&into, name](const std::string& text) {
-                const auto parsed = core::parse_duration(text);
+            [&into, name, parse](const std::string& text) {
+                const auto parsed = parse(text);
                 if (!parsed) {
                     refuse(name + ": " + parsed.error().message);
                 }
                 into = *parsed;
             },
             help)
-        ->type_name("DURATION");
+        ->type_name(type);
+}
+
+template <class Duration>
+CLI::Option* add_duration_option(CLI::App* app, const std::string& name, Duration& into, const std::string& help) {
+    return add_parsed(app, name, into, core::parse_duration, help, "DURATION");
 }
 
 void add_duration(CLI::App* app, const std::string& name, milliseconds& into, const std::string& help) {
@@ -190,18 +187,7 @@ void add_number(CLI::App* app, const std::string& name, std::optional<unsigned>&
 
 CLI::Option* add_size(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& into,
                       const std::string& help) {
-    return app
-        ->add_option_function<std::string>(
-            name,
-            [&into, name](const std::string& text) {
-                const auto size = core::parse_size(text);
-                if (!size) {
-                    refuse(name + ": " + size.error().message);
-                }
-                into = *size;
-            },
-            help)
-        ->type_name("SIZE");
+    return add_parsed(app, name, into, core::parse_size, help, "SIZE");
 }
 
 void add_command_options(CLI::App* app, run_options& options) {

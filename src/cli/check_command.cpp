@@ -35,7 +35,7 @@ core::expected<setting> prepare(const check_command_options& options) {
     setting s{options, {}, {}, {}, {}};
     BELAY_TRY(auto, project, project_name(options.project));
     BELAY_TRY(auto, wish, merged_wish(options.recipe, options.settings));
-    BELAY_TRY(auto, specs, select_checks(wish, checks::library(check_folders(), geteuid())));
+    BELAY_TRY(auto, specs, select_checks(wish, installed_checks()));
     BELAY_TRY(auto, incus, find_incus());
     s.project = std::move(project);
     s.specs = std::move(specs);

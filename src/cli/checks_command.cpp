@@ -20,10 +20,6 @@ namespace belay::cli {
 
 namespace {
 
-bool is_default(const std::string& name) {
-    return std::ranges::find(default_checks, name) != default_checks.end();
-}
-
 std::string as_json(const std::vector<checks::entry>& entries) {
     auto list = nlohmann::ordered_json::array();
     for (const auto& entry : entries) {
@@ -88,7 +84,7 @@ int checks_command(const checks_options& options) {
         const auto made = write_template(*options.new_check);
         return made ? 0 : complain(made.error());
     }
-    const auto entries = checks::library(check_folders(), geteuid()).list();
+    const auto entries = installed_checks().list();
     print(options.common.format == output_format::json ? as_json(entries) : as_text(entries));
     for (const auto& entry : entries) {
         if (!entry.check) {

@@ -24,7 +24,6 @@
 namespace belay::cli {
 
 namespace fs = std::filesystem;
-using namespace std::string_literals;
 
 namespace {
 
@@ -94,13 +93,12 @@ public:
         look_at_state();
         look_at_timer();
         add(past_.read(recover_, system_clock().wall()));
-        add(examine_checks(checks::library(check_folders(), geteuid())));
-        add(examine_hooks("evidence", checks::library(evidence_folders(), geteuid())));
-        for (const auto* event : {"pre", "quiesce", "resume", "committed", "rolled-back", "stuck", "refused"}) {
-            const auto place = "hooks.d/"s + event;
-            add(examine_hooks(place, checks::library(event_folders(event), geteuid(), core::place::host)));
+        add(examine_checks(installed_checks()));
+        add(examine_hooks("evidence", installed_collectors()));
+        for (const std::string event : hook_events) {
+            add(examine_hooks("hooks.d/" + event, installed_hooks(event)));
         }
-        add(examine_recipes(recipe::book(recipe_folders(), geteuid())));
+        add(examine_recipes(installed_recipes()));
         if (daemon_) {
             look_at_instances();
             look_at_moved();

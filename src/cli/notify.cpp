@@ -10,7 +10,6 @@
 #include "report/jsonl.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace belay::cli {
 
@@ -23,7 +22,7 @@ void complain_of(const std::string& event, const std::string& instance, const st
 /// One that cannot be used does not keep the others from being run.
 std::vector<core::check_spec> installed(const std::string& event, const std::string& instance) {
     std::vector<core::check_spec> usable;
-    const checks::library library(event_folders(event), geteuid(), core::place::host);
+    const auto library = installed_hooks(event);
     for (const auto& found : library.list()) {
         auto hook = installed_hook(found, "hooks.d/" + event);
         if (hook) {

@@ -43,7 +43,7 @@ std::string as_text(const std::vector<recipe::entry>& entries) {
 } // namespace
 
 int recipes_command(const recipes_options& options) {
-    const auto entries = recipe::book(recipe_folders(), geteuid()).list();
+    const auto entries = installed_recipes().list();
     print(options.common.format == output_format::json ? as_json(entries) : as_text(entries));
     for (const auto& entry : entries) {
         if (!entry.recipe) {

@@ -108,9 +108,7 @@ core::expected<void> check_wish(const recipe::settings& wish, const run_options&
 /// The hooks of this host around those of the recipe or the command line, as brackets are: the host's first before the
 /// snapshots, last after them.
 core::expected<void> add_hooks(core::plan& plan) {
-    const auto installed = [](const std::string& event) {
-        return select_hooks(event, checks::library(event_folders(event), geteuid(), core::place::host));
-    };
+    const auto installed = [](const std::string& event) { return select_hooks(event, installed_hooks(event)); };
     BELAY_TRY(const auto, pre, installed("pre"));
     BELAY_TRY(const auto, quiesce, installed("quiesce"));
     BELAY_TRY(const auto, resume, installed("resume"));
@@ -127,9 +125,9 @@ core::expected<setting> settle(const run_options& options) {
     BELAY_TRY_VOID(check_wish(wish, options));
     recipe::apply(wish, s.plan);
     BELAY_TRY(auto, project, project_name(options.project));
-    BELAY_TRY(auto, specs, select_checks(wish, checks::library(check_folders(), geteuid())));
+    BELAY_TRY(auto, specs, select_checks(wish, installed_checks()));
     if (s.plan.saves_evidence) {
-        BELAY_TRY(auto, found, select_collectors(wish.evidence, checks::library(evidence_folders(), geteuid())));
+        BELAY_TRY(auto, found, select_collectors(wish.evidence, installed_collectors()));
         s.plan.collectors = std::move(found);
     }
     BELAY_TRY_VOID(add_hooks(s.plan));

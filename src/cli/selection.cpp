@@ -22,10 +22,6 @@ void put(specs& all, core::check_spec spec) {
     }
 }
 
-bool is_default(const std::string& name) {
-    return std::ranges::find(default_checks, name) != default_checks.end();
-}
-
 core::expected<specs> defaults(const recipe::settings& wish, const checks::library& library) {
     specs all;
     for (const std::string name : default_checks) {
@@ -59,6 +55,10 @@ constexpr std::array<std::string_view, 3> taken_names{"checks", "packages", "pac
 
 } // namespace
 
+bool is_default(const std::string& name) {
+    return std::ranges::find(default_checks, name) != default_checks.end();
+}
+
 core::expected<specs> select_checks(const recipe::settings& wish, const checks::library& library) {
     BELAY_TRY(auto, all, defaults(wish, library));
     for (const auto& text : wish.checks) {
@@ -84,12 +84,7 @@ core::expected<core::check_spec> installed_hook(const checks::entry& found, cons
                                          core::printable(found.name), folder),
                              core::describe(found.check.error()));
     }
-    core::check_spec spec;
-    std::error_code ignored;
-    spec.name = found.name;
-    spec.file = std::filesystem::absolute(found.check->file, ignored).string();
-    spec.where = found.check->where;
-    spec.timeout = found.check->timeout;
+    auto spec = checks::spec_of(*found.check);
     spec.required = false;
     return spec;
 }
@@ -107,9 +102,8 @@ core::expected<specs> select_collectors(const std::vector<std::string>& commands
         all.push_back(std::move(spec));
     }
     for (const auto& command : commands) {
-        core::check_spec spec;
+        auto spec = checks::command_check(command);
         spec.name = fmt::format("command-{}", 1 + &command - commands.data());
-        spec.args = {command};
         spec.required = false;
         all.push_back(std::move(spec));
     }

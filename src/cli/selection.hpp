@@ -12,6 +12,8 @@ namespace belay::cli {
 /// What runs without any configuration.
 inline constexpr std::array<const char*, 3> default_checks{"listening", "services", "packages"};
 
+bool is_default(const std::string& check);
+
 /// The checks in the order in which they are shown. A default one that is masked is left out; one that is also asked
 /// for as wanted only warns. Errors: usage (unknown check, not executable, nothing that could be left out, …).
 core::expected<std::vector<core::check_spec>> select_checks(const recipe::settings& wish,

@@ -54,20 +54,20 @@ fs::path share_folder() {
     return problem ? fs::path("/usr/share/belay") : self.parent_path().parent_path() / "share" / "belay";
 }
 
-std::vector<fs::path> check_folders() {
-    return hook_folders("checks");
+checks::library installed_checks() {
+    return {hook_folders("checks"), geteuid()};
 }
 
-std::vector<fs::path> evidence_folders() {
-    return hook_folders("evidence");
+checks::library installed_collectors() {
+    return {hook_folders("evidence"), geteuid()};
 }
 
-std::vector<fs::path> recipe_folders() {
-    return hook_folders("recipes");
+checks::library installed_hooks(const std::string& event) {
+    return {hook_folders("hooks.d/" + event), geteuid(), core::place::host};
 }
 
-std::vector<fs::path> event_folders(const std::string& event) {
-    return hook_folders("hooks.d/" + event);
+recipe::book installed_recipes() {
+    return {hook_folders("recipes"), geteuid()};
 }
 
 core::expected<std::string> incus_program() {

@@ -2,30 +2,36 @@
 // Where belay runs: users, folders, programs, the current project of the incus program. The only place that reads the
 // environment for the commands.
 #pragma once
+#include "checks/library.hpp"
 #include "core/error.hpp"
+#include "recipe/book.hpp"
 
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace belay::cli {
 
 /// The value of an environment variable, nothing when it is not set or empty.
 std::optional<std::string> variable(const char* name);
 
-/// The folders of checks in the order of their precedence: the user's, the host's, those that came with belay.
-std::vector<std::filesystem::path> check_folders();
+// What is installed: the user's folder, the host's, and the one that came with belay, in this order.
 
-/// The same of collectors of evidence.
-std::vector<std::filesystem::path> evidence_folders();
+checks::library installed_checks();
 
-/// The same of recipes.
-std::vector<std::filesystem::path> recipe_folders();
+/// Collectors of evidence.
+checks::library installed_collectors();
 
-/// The same of the hooks of an event: "pre", "committed", and so on. None come with belay.
-std::vector<std::filesystem::path> event_folders(const std::string& event);
+/// What has hooks in `hooks.d`: what is run around a transaction, and at its end.
+inline constexpr std::array<const char*, 7> hook_events{"pre",         "quiesce", "resume", "committed",
+                                                        "rolled-back", "stuck",   "refused"};
+
+/// The hooks of an event. None come with belay; they run on the host unless they say otherwise.
+checks::library installed_hooks(const std::string& event);
+
+recipe::book installed_recipes();
 
 /// The folder that belay's own checks and schema are in: ../share/belay as seen from the running program, so that an
 /// installed tree can be moved.

@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <ranges>
-#include <unistd.h>
 
 namespace belay::cli {
 
@@ -229,7 +228,7 @@ core::expected<undo> undo_without_journal(const rollback_options& options, const
                                           const std::filesystem::path& state, const std::string& project) {
     BELAY_TRY(const auto, txn, transaction_of(*options.snapshot));
     BELAY_TRY_VOID(core::check_instance_name(options.what));
-    BELAY_TRY(auto, checks, select_checks(recipe::settings{}, checks::library(check_folders(), geteuid())));
+    BELAY_TRY(auto, checks, select_checks(recipe::settings{}, installed_checks()));
     core::plan before;
     before.instance = options.what;
     before.project = project;

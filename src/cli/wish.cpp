@@ -7,7 +7,6 @@
 #include "recipe/book.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace belay::cli {
 
@@ -16,9 +15,9 @@ core::expected<recipe::settings> merged_wish(const std::optional<std::string>& r
     if (!recipe) {
         return command_line;
     }
-    BELAY_TRY(auto, found, recipe::book(recipe_folders(), geteuid()).find(*recipe));
+    BELAY_TRY(auto, found, installed_recipes().find(*recipe));
     // Looked at on its own first, so that a mistake in the recipe is not taken for one in the command line.
-    if (auto checks = select_checks(*found.recipe, checks::library(check_folders(), geteuid())); !checks) {
+    if (auto checks = select_checks(*found.recipe, installed_checks()); !checks) {
         return core::failure(core::reason::usage,
                              fmt::format("recipe {}: {}", checks::shown(found.file), core::describe(checks.error())));
     }

@@ -153,16 +153,14 @@ problem take(const value& from, std::optional<int>& into) {
     return wrong;
 }
 
-problem take(const value& from, std::optional<milliseconds>& into) {
-    if (const auto* number = std::get_if<std::int64_t>(&from); number != nullptr && *number == 0) {
-        into = milliseconds{0};
-        return {};
-    }
+/// A text that one of core's rules reads. `wants` is the complaint about what is no text.
+template <class T, class Parse>
+problem take_parsed(const value& from, std::optional<T>& into, Parse parse, const char* wants) {
     const auto* text = std::get_if<std::string>(&from);
     if (text == nullptr) {
-        return R"(wants a duration, as in "90s" or "15m")";
+        return wants;
     }
-    const auto parsed = core::parse_duration(*text);
+    const auto parsed = parse(*text);
     if (!parsed) {
         return ": " + parsed.error().message;
     }
@@ -170,21 +168,20 @@ problem take(const value& from, std::optional<milliseconds>& into) {
     return {};
 }
 
+problem take(const value& from, std::optional<milliseconds>& into) {
+    if (from == value(std::int64_t{0})) {
+        into = milliseconds{0};
+        return {};
+    }
+    return take_parsed(from, into, core::parse_duration, R"(wants a duration, as in "90s" or "15m")");
+}
+
 problem take(const value& from, std::optional<std::uint64_t>& into) {
     if (const auto* number = std::get_if<std::int64_t>(&from); number != nullptr && *number >= 0) {
         into = static_cast<std::uint64_t>(*number);
         return {};
     }
-    const auto* text = std::get_if<std::string>(&from);
-    if (text == nullptr) {
-        return R"(wants a size, as in "500MiB")";
-    }
-    const auto parsed = core::parse_size(*text);
-    if (!parsed) {
-        return ": " + parsed.error().message;
-    }
-    into = *parsed;
-    return {};
+    return take_parsed(from, into, core::parse_size, R"(wants a size, as in "500MiB")");
 }
 
 template <class Enum>
@@ -218,6 +215,8 @@ problem take(const value& from, std::optional<volume_choice>& into) {
     into = volume_choice{*list};
     return {};
 }
+
+constexpr const char* no_object = "a recipe is one JSON object: { … }";
 
 /// Gets the events of nlohmann's parser, and makes settings of them until something is wrong.
 class events {
@@ -263,18 +262,20 @@ public:
         if (depth_ == 1) {
             return true;
         }
-        if (depth_ > 2 || key_.empty()) {
-            return complain(key_.empty() ? "a recipe is one JSON object" : "wants no object in here");
+        if (depth_ > 2) {
+            return complain("wants no object in here");
         }
-        return begin(value(pairs{}));
+        value_ = pairs{};
+        return true;
     }
 
     bool start_array(std::size_t) {
         ++depth_;
         if (depth_ != 2) {
-            return complain(depth_ == 1 ? "a recipe is one JSON object: { … }" : "wants no list in here");
+            return complain(depth_ == 1 ? no_object : "wants no list in here");
         }
-        return begin(value(texts{}));
+        value_ = texts{};
+        return true;
     }
 
     bool end_object() { return end(); }
@@ -312,11 +313,6 @@ public:
     }
 
 private:
-    bool begin(value empty) {
-        value_ = std::move(empty);
-        return true;
-    }
-
     bool end() {
         --depth_;
         return depth_ != 1 || take_value();
@@ -325,7 +321,7 @@ private:
     /// A value that is neither list nor object.
     bool plain(value what) {
         if (depth_ != 1) {
-            return complain(depth_ == 0 ? "a recipe is one JSON object: { … }" : "wants texts in here");
+            return complain(depth_ == 0 ? no_object : "wants texts in here");
         }
         value_ = std::move(what);
         return take_value();
@@ -364,40 +360,17 @@ private:
 
 // What a setting looks like in JSON; null when it is not set.
 
-ordered_json written(bool truth) {
-    return truth;
-}
-
-ordered_json written(const std::string& text) {
-    return text;
-}
-
-ordered_json written(const texts& list) {
-    return list;
-}
-
-ordered_json written(unsigned id) {
-    return id;
-}
-
-ordered_json written(int count) {
-    return count;
-}
-
-ordered_json written(std::uint64_t bytes) {
-    return bytes;
+template <class T>
+ordered_json written(const T& setting) {
+    if constexpr (std::is_enum_v<T>) {
+        return core::to_word(setting);
+    } else {
+        return setting;
+    }
 }
 
 ordered_json written(milliseconds duration) {
     return core::format_duration(duration);
-}
-
-ordered_json written(core::restart_policy word) {
-    return core::to_word(word);
-}
-
-ordered_json written(core::snapshot_mode word) {
-    return core::to_word(word);
 }
 
 ordered_json written(const volume_choice& choice) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipe/settings.hpp"
 
+#include "checks/library.hpp"
+
 #include <algorithm>
 
 namespace belay::recipe {
@@ -51,9 +53,8 @@ std::vector<core::check_spec> hook_of(const std::optional<std::string>& command,
     if (!command || command->empty()) {
         return {};
     }
-    core::check_spec spec;
+    auto spec = checks::command_check(*command);
     spec.name = *command;
-    spec.args = {*command};
     spec.timeout = limit;
     return {spec};
 }

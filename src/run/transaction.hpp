@@ -155,7 +155,7 @@ private:
     core::finished verify(int attempt_number);
     core::finished reverify(int attempt_number);
     core::finished until_good(const core::key& what, int attempt_number, const core::judge_policy& policy,
-                              std::stop_token stop);
+                              std::stop_token stop, core::milliseconds boot = {});
     core::finished soak(core::finished last, int attempt_number, const core::judge_policy& policy, bool& lost_daemon);
     core::judge_policy policy_of_upgrade() const;
     verdict_of_round round(core::finished& into, int attempt_number, const core::judge_policy& policy,

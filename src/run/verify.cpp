@@ -77,9 +77,10 @@ transaction::verdict_of_round transaction::round(core::finished& into, int attem
     return {true, {}};
 }
 
-/// Rounds until one is good, within the time for retries.
+/// Rounds until one is good, within the time for retries. What was just started boots, and says "not yet" meanwhile:
+/// for at most `boot` that time begins only behind it.
 core::finished transaction::until_good(const core::key& what, int attempt_number, const core::judge_policy& policy,
-                                       std::stop_token stop) {
+                                       std::stop_token stop, core::milliseconds boot) {
     const auto begin = world_.clock.monotonic();
     auto give_up = begin + plan().limit.retry_for;
     core::finished f;
@@ -103,8 +104,7 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
             return stop.stop_requested() ? cancelled(std::move(f)) : f;
         }
         const auto now = world_.clock.monotonic();
-        // What was just started boots, and says "not yet" meanwhile: the time for retries begins behind that.
-        if (what.what == core::act::reverify && core::waits(f.checks) && now < begin + longest_boot) {
+        if (core::waits(f.checks) && now < begin + boot) {
             give_up = std::max(give_up, now + plan().limit.retry_for);
         }
         const auto left = give_up - now;
@@ -168,7 +168,7 @@ core::judge_policy transaction::policy_of_upgrade() const {
 /// The old state must be as healthy as it was at the baseline, no more: what was accepted as bad then is accepted now,
 /// and what the upgrade was allowed to lose must be there again.
 core::finished transaction::reverify(int attempt_number) {
-    return until_good({core::act::reverify, {}}, attempt_number, {true, {}}, {});
+    return until_good({core::act::reverify, {}}, attempt_number, {true, {}}, {}, longest_boot);
 }
 
 } // namespace belay::run
