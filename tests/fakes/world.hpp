@@ -61,8 +61,9 @@ public:
                       {.argv = {"sh", "-c", hook.args.front()}}, hook.timeout, [](auto, auto) {}, stop));
         const bool good = end.how == ports::ended::exited && end.exit_code == 0;
         const auto summary = good ? std::string() : "exit status " + std::to_string(end.exit_code);
-        return core::reading{hook.name, hook.where, hook.required, good ? core::health::pass : core::health::fail,
-                             summary,   {},         {},            0.01};
+        return core::reading{
+            hook.name, hook.where, hook.required, good ? core::health::pass : core::health::fail, summary,
+            {},        {},         0.01};
     }
 
     std::vector<ports::evidence> found; ///< what the collectors say
