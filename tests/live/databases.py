@@ -66,6 +66,12 @@ class TestCase(software.TestCase):
         """What publish() has given to the version that is installed."""
         return live.sh(name, f"dpkg-query -W -f '${{Version}}' {self.package}").rpartition("+")[2]
 
+    def assert_a_good_one_is_kept(self, name):
+        self.publish(name, "good")
+        code, report = self.upgrade(name)
+        self.assertEqual((code, report["outcome"], self.version(name)), (0, "committed", "good"), report["message"])
+        self.assertEqual(self.rows(name), list(range(1, 11)))
+
     def assert_undone_with_every_row(self, name, reason, *command):
         """Upgrades while rows are written: it is undone, and each row that the server had accepted before the snapshot is
         there; of the later ones none."""
