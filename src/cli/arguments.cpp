@@ -136,6 +136,11 @@ void add_common(CLI::App* app, common_options& into, bool jsonl) {
     app->add_flag("-q,--quiet", into.quiet, "Print the last sentence only; log errors only");
 }
 
+void add_timings(CLI::App* app, common_options& into) {
+    app->add_flag("--timings", into.timings,
+                  "Print how long each request, program in the instance and sync took, to standard error");
+}
+
 CLI::Option* add_instances(CLI::App* app, std::optional<std::string>& project, std::vector<std::string>& instances) {
     app->add_option("--project", project, "The project of the instances (default: as the incus program has it)")
         ->type_name("PROJECT");
@@ -390,6 +395,7 @@ void add_commands(CLI::App& app, raw& into) {
     add_instances(run, into.run.project, into.run.instances)->required(false);
     add_recipe(run, into.run.recipe);
     add_common(run, into.run.common, true);
+    add_timings(run, into.run.common);
     add_command_options(run, into.run);
     add_check_selection(run, into.run.settings);
     add_policy(run, into.run);
@@ -401,6 +407,7 @@ void add_commands(CLI::App& app, raw& into) {
     add_instances(check, into.check.project, into.check.instances);
     add_recipe(check, into.check.recipe);
     add_common(check, into.check.common, false);
+    add_timings(check, into.check.common);
     add_check_selection(check, into.check.settings);
     add_duration(check, "--retry-for", into.check.settings.retry_for, core::limits{}.retry_for,
                  "How long a check that is not ready is asked again");
@@ -423,12 +430,14 @@ void add_commands(CLI::App& app, raw& into) {
         "rollback", "Undo an upgrade that waits for a confirmation, or the newest one that was kept");
     add_target(rollback, into.rollback.project, into.rollback.what);
     add_common(rollback, into.rollback.common, true);
+    add_timings(rollback, into.rollback.common);
     add_rollback_options(rollback, into.rollback);
     rollback->footer("Exit codes: 0 undone and healthy, 2 usage, 3 refused (untouched), 4 undone but not as healthy as "
                      "before, 5 stuck.");
 
     auto* recover = app.add_subcommand("recover", "End every interrupted transaction of this host");
     add_common(recover, into.recover.common, true);
+    add_timings(recover, into.recover.common);
     add_duration(recover, "--daemon-wait", into.recover.daemon_wait,
                  "How long an Incus daemon that is away is waited for");
     recover->footer("Exit codes: 0 all have ended well (or nothing to do), 4 one is not as healthy as before, 5 one "

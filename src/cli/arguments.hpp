@@ -20,6 +20,7 @@ struct common_options {
     output_format format{output_format::text};
     int verbose{0}; ///< number of -v
     bool quiet{false};
+    bool timings{false}; ///< of run, check, rollback, recover
 };
 
 struct run_options {

@@ -7,6 +7,7 @@
 #include "cli/signals.hpp"
 #include "cli/site.hpp"
 #include "cli/surroundings.hpp"
+#include "cli/timings.hpp"
 #include "cli/wish.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
@@ -84,10 +85,15 @@ int check_command(const check_command_options& options) {
     }
     signal_inbox inbox;
     const system_clock clock;
+    std::optional<timings> timed;
+    if (options.common.timings) {
+        timed.emplace(line_sink{});
+    }
     auto document = nlohmann::ordered_json::array();
     int code = 0;
     for (const auto& name : options.instances) {
         incus::instance host(s->incus.socket, s->project, name, s->incus.program);
+        host.observe(timed ? timed->observer() : incus::observer{});
         const auto now = host.examine(request_limit);
         if (!now || !now->facts.running) {
             const auto why = now ? core::error{core::reason::not_running,

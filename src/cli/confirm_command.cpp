@@ -106,7 +106,7 @@ int confirm_command(const confirm_options& options) {
     if (!holds) {
         return complain(holds.error());
     }
-    const auto ended = see_to_the_end(*incus, *state, *txn, listener, inbox, clock);
+    const auto ended = see_to_the_end(*incus, *state, *txn, listener, inbox, clock, journal::real_files());
     return ended ? conclude(options, *ended) : complain(ended.error());
 }
 

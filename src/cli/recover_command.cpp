@@ -125,6 +125,7 @@ private:
                 return false;
             }
             incus_ = *std::move(found);
+            incus_.observer = watching_.observer();
             const auto why = await_daemon(known);
             if (why) {
                 fail(*why);
@@ -184,7 +185,8 @@ private:
                             "count",
                             known.txn));
         }
-        auto ended = resume_transaction(incus_, state_, known.txn, watching_.listener(), inbox_, clock_);
+        auto ended = resume_transaction(incus_, state_, known.txn, watching_.listener(), inbox_, clock_,
+                                        watching_.files());
         if (!ended) {
             return ended.error().code == core::reason::locked ? tell(core::describe(ended.error()) + ": left alone")
                                                               : fail(ended.error());

@@ -11,8 +11,8 @@ namespace belay::cli {
 
 core::expected<core::report> resume_transaction(const incus_site& incus, const std::filesystem::path& state,
                                                 const std::string& txn, ports::listener& listener, ports::inbox& inbox,
-                                                const ports::clock& clock) {
-    BELAY_TRY(const auto, store, journal::store::open(state, geteuid()));
+                                                const ports::clock& clock, journal::file_ops& files) {
+    BELAY_TRY(const auto, store, journal::store::open(state, geteuid(), files));
     BELAY_TRY(auto, resumed, store.resume_transaction(txn));
     const auto* opened = resumed.records.empty() ? nullptr : std::get_if<core::opened>(&resumed.records.front().what);
     if (opened == nullptr) {
@@ -31,7 +31,7 @@ core::expected<core::report> resume_transaction(const incus_site& incus, const s
 
 core::expected<core::report> see_to_the_end(const incus_site& incus, const std::filesystem::path& state,
                                             const std::string& txn, ports::listener& listener, ports::inbox& inbox,
-                                            const ports::clock& clock) {
+                                            const ports::clock& clock, journal::file_ops& files) {
     constexpr core::milliseconds pause{100};
     const auto give_up = clock.monotonic() + std::chrono::hours{1};
     for (;;) {
@@ -40,7 +40,7 @@ core::expected<core::report> see_to_the_end(const incus_site& incus, const std::
             return known.so_far;
         }
         if (!known.owned) {
-            auto ended = resume_transaction(incus, state, txn, listener, inbox, clock);
+            auto ended = resume_transaction(incus, state, txn, listener, inbox, clock, files);
             if (ended || ended.error().code != core::reason::locked) {
                 return ended;
             }

@@ -50,7 +50,10 @@ core::expected<std::string> find_kept(const std::filesystem::path& state, const 
 class rollback {
 public:
     rollback(const rollback_options& options, std::filesystem::path state, std::string project, incus_site incus)
-        : options_(options), state_(std::move(state)), project_(std::move(project)), incus_(std::move(incus)) {}
+        : options_(options), state_(std::move(state)), project_(std::move(project)), incus_(std::move(incus)),
+          watching_(options.common, clock_) {
+        incus_.observer = watching_.observer();
+    }
 
     int run() {
         if (options_.snapshot) {
@@ -104,13 +107,13 @@ private:
         if (!holds) {
             return complain(holds.error());
         }
-        spectators watching(options_.common, clock_);
-        const auto ended = see_to_the_end(incus_, state_, known.txn, watching.listener(), inbox_, clock_);
+        const auto ended = see_to_the_end(incus_, state_, known.txn, watching_.listener(), inbox_, clock_,
+                                          watching_.files());
         if (!ended) {
             return complain(ended.error());
         }
         const bool by_another = known.owned;
-        conclude(*ended, watching.look(), by_another);
+        conclude(*ended, watching_.look(), by_another);
         if (ended->how == core::outcome::committed) {
             return complain(
                 {core::reason::no_confirm,
@@ -128,16 +131,15 @@ private:
         if (const auto agreed = agree(); !agreed) {
             return complain(agreed.error());
         }
-        auto begun = begin_transaction(state_, journal::default_log_limit, clock_);
+        auto begun = begin_transaction(state_, journal::default_log_limit, clock_, watching_.files());
         if (!begun) {
             return refuse(begun.error());
         }
         workplace place(incus_, state_, what->plan.project, what->plan.instance, begun->txn);
-        spectators watching(options_.common, clock_);
-        run::transaction transaction(place.world(*begun->journal, watching.listener(), inbox_, clock_),
+        run::transaction transaction(place.world(*begun->journal, watching_.listener(), inbox_, clock_),
                                      {begun->txn, what->plan, {}, {}, what->baseline});
         const auto ended = transaction.run();
-        conclude(ended, watching.look(), false);
+        conclude(ended, watching_.look(), false);
         notify(what->plan, ended, place.hooks());
         return ended.exit_code;
     }
@@ -206,6 +208,7 @@ private:
     incus_site incus_;
     system_clock clock_;
     signal_inbox inbox_;
+    spectators watching_;
 };
 
 } // namespace

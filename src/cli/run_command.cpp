@@ -69,12 +69,13 @@ core::expected<void> check_nesting(const std::string& instance) {
     return {};
 }
 
-core::expected<core::report> run_one(const setting& s, const core::plan& plan, ports::listener& listener,
+core::expected<core::report> run_one(const setting& s, const core::plan& plan, spectators& watching,
                                      ports::inbox& inbox, const ports::clock& clock) {
     BELAY_TRY_VOID(check_nesting(plan.instance));
-    BELAY_TRY(auto, begun, begin_transaction(s.state, s.wish.log_limit.value_or(journal::default_log_limit), clock));
+    BELAY_TRY(auto, begun, begin_transaction(s.state, s.wish.log_limit.value_or(journal::default_log_limit), clock,
+                                            watching.files()));
     workplace place(s.incus, s.state, plan.project, plan.instance, begun.txn);
-    run::transaction transaction(place.world(*begun.journal, listener, inbox, clock),
+    run::transaction transaction(place.world(*begun.journal, watching.listener(), inbox, clock),
                                  {begun.txn, plan, s.env, begun.journal->files().log.string()});
     auto ended = transaction.run();
     notify(plan, ended, place.hooks());
@@ -215,9 +216,10 @@ int run_command(const run_options& options) {
     int code = 0;
     {
         spectators watching(options.common, clock);
+        s->incus.observer = watching.observer();
         for (const auto& name : options.instances) {
             const auto plan = plan_for(*s, name);
-            auto done = found ? run_one(*s, plan, watching.listener(), inbox, clock)
+            auto done = found ? run_one(*s, plan, watching, inbox, clock)
                               : core::expected<core::report>(std::unexpected(found.error()));
             reports.push_back(done ? *std::move(done) : refusal(plan, done.error(), clock));
             if (!done) {

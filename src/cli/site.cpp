@@ -23,17 +23,19 @@ std::string new_transaction_id(const ports::clock& clock) {
 core::expected<incus_site> find_incus() {
     BELAY_TRY(auto, program, incus_program());
     BELAY_TRY(auto, socket, incus::find_socket(incus::real_surroundings()));
-    return incus_site{std::move(program), std::move(socket)};
+    return incus_site{std::move(program), std::move(socket), {}};
 }
 
 workplace::workplace(const incus_site& incus, const std::filesystem::path& state, const std::string& project,
                      const std::string& instance, const std::string& txn)
     : host(incus.socket, project, instance, incus.program), runner_(host), locks_(state, journal::read_identity("/")),
-      decisions_(journal::files_of(state, txn).decision) {}
+      decisions_(journal::files_of(state, txn).decision) {
+    host.observe(incus.observer);
+}
 
 core::expected<new_transaction> begin_transaction(const std::filesystem::path& state, std::uint64_t log_limit,
-                                                  const ports::clock& clock) {
-    BELAY_TRY(auto, store, journal::store::open(state, geteuid()));
+                                                  const ports::clock& clock, journal::file_ops& files) {
+    BELAY_TRY(auto, store, journal::store::open(state, geteuid(), files));
     constexpr int draws = 10; // an ID that is taken is drawn again
     for (int i = 0;; ++i) {
         auto txn = new_transaction_id(clock);

@@ -20,6 +20,7 @@ inline constexpr core::milliseconds request_limit{30'000};
 struct incus_site {
     std::string program; ///< the incus client
     std::string socket;
+    incus::observer observer{}; ///< of what is asked of it
 };
 
 /// Error: no_daemon, when either is not there.
@@ -56,7 +57,7 @@ struct new_transaction {
 
 /// Error: io_error.
 core::expected<new_transaction> begin_transaction(const std::filesystem::path& state, std::uint64_t log_limit,
-                                                  const ports::clock& clock);
+                                                  const ports::clock& clock, journal::file_ops& files);
 
 /// The report of a transaction that was refused before there was a journal to write to.
 core::report refusal(const core::plan& plan, const core::error& why, const ports::clock& clock);

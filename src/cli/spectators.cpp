@@ -41,8 +41,12 @@ spectators::spectators(const common_options& common, const ports::clock& clock)
     if (common.verbose > 0 || (silent_view && !common.quiet)) {
         log_ = make_log(level_of(common), sink_through(view_.get()));
     }
+    if (common.timings) {
+        timings_ = std::make_unique<timings>(sink_through(view_.get()));
+    }
     audience_.add(view_.get());
     audience_.add(log_.get());
+    audience_.add(timings_.get());
     audience_.add(halt_.get());
 }
 

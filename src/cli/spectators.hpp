@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who watches a transaction: the view for people or the stream for programs, and the log.
+// Who watches a transaction: the view for people or the stream for programs, the log, and the timings.
 #pragma once
 #include "cli/arguments.hpp"
+#include "cli/timings.hpp"
 #include "ports/clock.hpp"
 #include "ports/listener.hpp"
 #include "report/style.hpp"
@@ -45,10 +46,17 @@ public:
 
     const report::style& look() const { return look_; }
 
+    /// For whoever asks the daemon; empty without --timings. This must outlive it.
+    incus::observer observer() { return timings_ ? timings_->observer() : incus::observer{}; }
+
+    /// For the journal.
+    journal::file_ops& files() { return timings_ ? timings_->files() : journal::real_files(); }
+
 private:
     report::style look_;
     std::unique_ptr<ports::listener> view_;
     std::unique_ptr<ports::listener> log_;
+    std::unique_ptr<timings> timings_;
     std::unique_ptr<ports::listener> halt_;
     audience audience_;
 };

@@ -180,6 +180,7 @@ core::expected<undo> undo_of_kept(const rollback_options& options, const incus_s
     }
     what.superseded = std::move(kept);
     incus::instance host(incus.socket, what.plan.project, what.plan.instance, incus.program);
+    host.observe(incus.observer);
     BELAY_TRY(const auto, now, host.examine(request_limit));
     if (now.facts.uuid != known.state.facts->uuid) {
         return core::failure(core::reason::not_restorable,
@@ -236,6 +237,7 @@ core::expected<undo> undo_without_journal(const rollback_options& options, const
     undo what{.plan = plan_of_undo(options, std::move(before), txn), .superseded = {txn}, .journal_is_gone = true};
     what.plan.takes_over = true;
     incus::instance host(incus.socket, project, options.what, incus.program);
+    host.observe(incus.observer);
     BELAY_TRY(const auto, now, host.examine(request_limit));
     const journal::file_locks locks(state, journal::read_identity("/"));
     const auto holder = core::parse_lock(now.lock);

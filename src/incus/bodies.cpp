@@ -63,6 +63,29 @@ std::string exec_body(const std::string& program) {
         {{"command", {program}}, {"interactive", false}, {"wait-for-websocket", false}, {"record-output", false}});
 }
 
+std::string exec_body(const ports::guest_command& command) {
+    auto environment = json::object();
+    for (const auto& [name, value] : command.env) {
+        environment[name] = value;
+    }
+    json body{{"command", command.argv},      {"environment", environment}, {"interactive", false},
+              {"wait-for-websocket", true}, {"record-output", false}};
+    if (!command.cwd.empty()) {
+        body["cwd"] = command.cwd;
+    }
+    if (command.user) {
+        body["user"] = *command.user;
+    }
+    if (command.group) {
+        body["group"] = *command.group;
+    }
+    return dump(body);
+}
+
+std::string signal_body(int number) {
+    return dump({{"command", "signal"}, {"signal", number}});
+}
+
 std::string restore_body(const std::string& snapshot) {
     return dump({{"restore", snapshot}});
 }

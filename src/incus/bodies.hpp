@@ -3,6 +3,7 @@
 #pragma once
 #include "core/event.hpp"
 #include "incus/decode.hpp"
+#include "ports/host.hpp"
 
 #include <map>
 #include <optional>
@@ -32,6 +33,12 @@ std::string copy_body(const copied_instance& source, const std::string& name);
 
 /// A program that is executed without input or output (Incus REST API, POST /1.0/instances/{name}/exec).
 std::string exec_body(const std::string& program);
+
+/// A program whose three streams are WebSockets; it is started when all of them are connected.
+std::string exec_body(const ports::guest_command& command);
+
+/// For the WebSocket that controls a program: sends it a signal (cmd/incus/exec_unix.go, api.InstanceExecControl).
+std::string signal_body(int number);
 
 /// For PUT /1.0/instances/N.
 std::string restore_body(const std::string& snapshot);

@@ -225,6 +225,18 @@ operation_state decode_operation(std::string_view body) {
     return {number(op, "status_code"), text(op, "err"), exit_status};
 }
 
+std::map<std::string, std::string> decode_secrets(std::string_view body) {
+    const auto whole = parse(body);
+    std::map<std::string, std::string> secrets;
+    const auto& found = member(member(member(whole, "metadata"), "metadata"), "fds");
+    if (found.is_object()) {
+        for (const auto& [name, secret] : found.items()) {
+            secrets[name] = secret.is_string() ? secret.get<std::string>() : std::string();
+        }
+    }
+    return secrets;
+}
+
 core::expected<instance_state> decode_instance(std::string_view body) {
     const auto whole = parse(body);
     const auto& found = member(whole, "metadata");

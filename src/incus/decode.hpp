@@ -40,6 +40,9 @@ struct operation_state {
 
 operation_state decode_operation(std::string_view body);
 
+/// What the answer to an exec says of its WebSockets: their secrets by name ("0", "1", "2", "control").
+std::map<std::string, std::string> decode_secrets(std::string_view body);
+
 /// What an instance or a snapshot has of its own, without its profiles: a restore takes it back.
 struct local_settings {
     std::map<std::string, std::string> config;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs in the instance, run by the incus client as a child process. Uses no part of the REST side, so that several
-// threads can be here at once.
+// Programs in the instance. Uses none of the connections of the other requests, so that several threads can be here at
+// once.
 #include "core/text.hpp"
+#include "incus/client.hpp"
+#include "incus/guest_program.hpp"
 #include "incus/instance.hpp"
-#include "process/child.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -14,62 +15,11 @@ namespace {
 using core::milliseconds;
 using core::reason;
 
-/// Checks a folder with nothing but a shell. The status is one that neither a shell nor the client uses.
+/// Checks a folder with nothing but a shell. The status is one that no shell uses.
 constexpr const char* folder_script = "[ -d \"$1\" ] || exit 121";
 constexpr int no_such_folder = 121;
 
-/// The client with everything that decides where it goes taken from belay, and nothing from the user's configuration
-/// (default remote and project, aliases, a first-time greeting on stderr): a folder that does not exist holds no
-/// configuration. GOGC: a client that has just started collects garbage several times before its first request, which
-/// costs a tenth of a short command; it needs no more memory for that, also not for much output.
-process::command client(const std::string& program, const std::string& socket) {
-    return {.argv = {program, "--force-local", "exec"},
-            .env = {{"INCUS_SOCKET", socket},
-                    {"INCUS_CONF", "/nonexistent/incus"},
-                    {"INCUS_REMOTE", ""},
-                    {"INCUS_PROJECT", ""},
-                    {"GOGC", "400"}}};
-}
-
-void add_options(std::vector<std::string>& argv, const ports::guest_command& command) {
-    if (command.interactive) {
-        argv.emplace_back("-t");
-    } else {
-        argv.emplace_back("-T");
-        if (command.input.empty()) {
-            argv.emplace_back("-n");
-        }
-    }
-    for (const auto& [name, value] : command.env) {
-        argv.insert(argv.end(), {"--env", name + "=" + value});
-    }
-    if (command.user) {
-        argv.insert(argv.end(), {"--user", std::to_string(*command.user)});
-    }
-    if (command.group) {
-        argv.insert(argv.end(), {"--group", std::to_string(*command.group)});
-    }
-    if (!command.cwd.empty()) {
-        argv.insert(argv.end(), {"--cwd", command.cwd});
-    }
-}
-
-ports::guest_exit meaning_of(const process::status& status) {
-    constexpr int signal_base = 128;
-    switch (status.how) {
-    case process::ended::exited:
-        return {ports::ended::exited, status.code};
-    case process::ended::signalled:
-        return {ports::ended::exited, signal_base + status.code};
-    case process::ended::timed_out:
-        return {ports::ended::timed_out, 0};
-    case process::ended::cancelled:
-        return {ports::ended::cancelled, 0};
-    }
-    return {ports::ended::exited, signal_base};
-}
-
-/// A program as a question: its environment, and nothing of the terminal or the input of the command that it is for.
+/// A program as a question: with the rights of the command that it is for, and nothing of its terminal or its input.
 ports::guest_command question(const ports::guest_command& about, std::vector<std::string> argv) {
     ports::guest_command q{.argv = std::move(argv)};
     q.user = about.user;
@@ -77,9 +27,16 @@ ports::guest_command question(const ports::guest_command& about, std::vector<std
     return q;
 }
 
+/// As much of a command as fits into a line.
+std::string in_short(const std::vector<std::string>& argv) {
+    constexpr std::size_t longest = 60;
+    auto text = core::printable(fmt::format("{}", fmt::join(argv, " ")));
+    return text.size() > longest ? text.substr(0, longest) + "…" : text;
+}
+
 } // namespace
 
-/// The daemon ignores a --cwd that does not exist and runs the command in / instead: so it is asked first. Without a
+/// The daemon ignores a folder that does not exist and runs the command in / instead: so it is asked first. Without a
 /// shell in the instance nothing can be said, and the command is run.
 core::expected<ports::guest_exit> instance::exec(const ports::guest_command& command, milliseconds limit,
                                                  const ports::output_sink& sink, std::stop_token stop) {
@@ -95,17 +52,20 @@ core::expected<ports::guest_exit> instance::exec(const ports::guest_command& com
                                  fmt::format("directory {} does not exist in instance {}", command.cwd, name_));
         }
     }
-    auto what = client(program_, daemon_.socket());
-    what.argv.insert(what.argv.end(), {"--project", daemon_.project(), "local:" + name_});
-    add_options(what.argv, command);
-    what.argv.emplace_back("--");
-    what.argv.insert(what.argv.end(), command.argv.begin(), command.argv.end());
-    what.input = command.input;
-    what.interactive = command.interactive;
     const bool limited = limit > milliseconds::zero();
-    const auto left = std::max(until.left(), milliseconds{1}); // 0 would mean: for ever
-    BELAY_TRY(const process::status, status, process::run(what, limited ? left : limit, sink, stop));
-    return meaning_of(status);
+    const auto left = limited ? std::max(until.left(), milliseconds{1}) : limit; // 0 would mean: for ever
+    const auto begin = std::chrono::steady_clock::now();
+    auto end = command.interactive
+                   ? exec_on_terminal({program_, daemon_.socket(), daemon_.project(), name_}, command, left, stop)
+                   : guest_program(daemon_.socket(), path("/exec"), sink).run(command, left, stop);
+    if (observer_) {
+        observer_({true, in_short(command.argv), begin, std::chrono::steady_clock::now()});
+    }
+    if (!end) {
+        return std::unexpected(in_words(std::move(end).error(), reason::io_error,
+                                        fmt::format("no program can be run in instance {}", name_)));
+    }
+    return end;
 }
 
 } // namespace belay::incus

@@ -24,6 +24,11 @@ using core::reason;
 instance::instance(std::string socket, std::string project, std::string name, std::string program)
     : daemon_(std::move(socket), std::move(project)), name_(std::move(name)), program_(std::move(program)) {}
 
+void instance::observe(observer who) {
+    daemon_.observe(who);
+    observer_ = std::move(who);
+}
+
 std::string instance::path_of(const std::string& target, const std::string& below) const {
     const auto [pool, volume] = core::volume_of(target);
     return volume.empty()

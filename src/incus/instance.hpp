@@ -21,6 +21,9 @@ public:
     /// `program` is the incus client, a path or a name in PATH. Nothing is asked of the daemon yet.
     instance(std::string socket, std::string project, std::string name, std::string program = "incus");
 
+    /// Whoever is told of each request and program that has ended. Before anything else is called.
+    void observe(observer who);
+
     core::expected<ports::examined> examine(core::milliseconds limit) override;
     core::expected<void> check_restorable(const core::instance_facts& facts, const core::plan& how,
                                           core::milliseconds limit) override;
@@ -89,6 +92,7 @@ private:
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance
     bool copies_may_run_{true};              ///< a daemon that died may have left some
+    observer observer_;
 };
 
 } // namespace belay::incus

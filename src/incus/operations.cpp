@@ -63,13 +63,13 @@ core::expected<response> operations::send(const request& what, const deadline& u
     return transport_.send(what, until.left());
 }
 
-core::expected<void> operations::accepted(const response& r) const {
+core::expected<void> accepted(const response& r, const std::string& socket) {
     const auto a = decode_answer(r.body);
     if (r.status == 403) {
         return std::unexpected(
             refused(reason::no_permission,
                     fmt::format("the Incus daemon at {} does not permit it: run as root or as a member of incus-admin",
-                                socket()),
+                                socket),
                     a.error));
     }
     if (r.status == 404) {
@@ -92,7 +92,7 @@ core::expected<void> operations::accepted(const response& r) const {
 
 core::expected<response> operations::get(const std::string& path, const deadline& until) {
     BELAY_TRY(response, r, send({"GET", path}, until));
-    BELAY_TRY_VOID(accepted(r));
+    BELAY_TRY_VOID(accepted(r, socket()));
     return r;
 }
 
@@ -104,7 +104,7 @@ std::vector<core::expected<response>> operations::get_all(const std::vector<std:
     }
     auto results = transport_.send_all(requests, until.left());
     for (auto& r : results) {
-        if (auto taken = r ? accepted(*r) : core::expected<void>{}; !taken) {
+        if (auto taken = r ? accepted(*r, socket()) : core::expected<void>{}; !taken) {
             r = std::unexpected(std::move(taken).error());
         }
     }
@@ -135,7 +135,7 @@ core::expected<operation_state> operations::attempt(const request& what, const d
     const bool before = settled_;
     settled_ = false;
     BELAY_TRY(const response, r, send(what, until));
-    if (auto taken = accepted(r); !taken) {
+    if (auto taken = accepted(r, socket()); !taken) {
         settled_ = before;
         return std::unexpected(std::move(taken).error());
     }
@@ -165,7 +165,7 @@ core::expected<operation_state> operations::wait(const std::string& operation, c
             return std::unexpected(
                 core::error{reason::no_daemon, "the Incus daemon forgot the operation", a.error, true});
         }
-        BELAY_TRY_VOID(r->status < 400 && a.what == answer::kind::error ? core::expected<void>{} : accepted(*r));
+        BELAY_TRY_VOID(r->status < 400 && a.what == answer::kind::error ? core::expected<void>{} : accepted(*r, socket()));
         look_only = a.what == answer::kind::error && a.error == wait_timed_out;
         if (look_only) {
             continue;

@@ -84,12 +84,11 @@ public:
     /// cannot be listed again: so the one error is that the limit passed.
     core::expected<void> await(const task& what, const deadline& until);
 
-    /// The error that a HTTP answer means, if its status or its envelope says so.
-    core::expected<void> accepted(const response& r) const;
-
     const std::string& project() const { return project_; }
 
     const std::string& socket() const { return transport_.socket(); }
+
+    void observe(observer who) { transport_.observe(std::move(who)); }
 
 private:
     core::expected<operation_state> attempt(const request& what, const deadline& until);
@@ -101,6 +100,9 @@ private:
     std::vector<std::string> volumes_; ///< whose operations are watched, too
     bool settled_{false};              ///< not before the first look: a killed belay may have left something
 };
+
+/// The error that a HTTP answer means, if its status or its envelope says so.
+core::expected<void> accepted(const response& r, const std::string& socket);
 
 /// Whether the daemon refused because another operation on the instance is under way, which it says in words only.
 bool busy(const core::error& e);

@@ -48,12 +48,14 @@ struct guest_command {
     bool interactive{false}; ///< gets belay's terminal; nothing is captured
 };
 
-enum class ended { exited, timed_out, cancelled };
+/// `lost`: it was started, and nobody knows how it ended.
+enum class ended { exited, timed_out, cancelled, lost };
 
 /// How a program in the instance ended. `exit_code` (128+n for a signal) means something only for `exited`.
 struct guest_exit {
     ended how{ended::exited};
     int exit_code{};
+    std::string why{}; ///< lost: the reason
 };
 
 using output_sink = std::function<void(core::output::stream, std::string_view)>;

@@ -218,7 +218,7 @@ core::finished transaction::upgrade() {
     if (auto logged = world_.journal.finish_log(); !logged && !log_failed_) {
         emit(core::warned{core::describe(logged.error())});
     }
-    auto f = end ? ended_command(*end, bytes) : failed(end.error());
+    auto f = end ? ended_command(*end, bytes) : failed(why_not_begun(end.error()));
     // Of a command that failed it is evidence, which has a limit of its own.
     if (f.command && (f.how == core::result::ok || !plan().saves_evidence)) {
         f.packages = packages_changed(world_.inbox.interrupts());
@@ -235,6 +235,10 @@ core::finished transaction::ended_command(const ports::guest_exit& end, std::uin
         f.how = core::result::timed_out;
         f.why = {core::reason::timeout,
                  fmt::format("the command did not end within {}", core::format_duration(plan().limit.upgrade))};
+        return f;
+    case ports::ended::lost:
+        f.how = core::result::failed;
+        f.why = why_end_is_unknown(end.why);
         return f;
     case ports::ended::exited:
         break;
@@ -267,19 +271,48 @@ core::expected<bool> transaction::went_down(int exit_code) {
     }
 }
 
-/// A number from `incus exec` may be the command's or the client's own: what is true is asked of the daemon.
-core::error transaction::why_command_failed(int exit_code) {
+/// What the daemon says became of it and of the instance, when a command did not end well; nothing, when both are there.
+std::optional<core::error> transaction::lost_meanwhile(int exit_code) {
     const auto down =
         daemon_was_lost() ? core::expected<bool>(core::failure(core::reason::no_daemon, "")) : went_down(exit_code);
     if (!down && down.error().code == core::reason::no_daemon) {
-        return {core::reason::daemon_lost,
-                "the Incus daemon was lost while the command ran, and with it the exit status",
-                core::describe(down.error())};
+        return core::error{core::reason::daemon_lost,
+                           "the Incus daemon was lost while the command ran, and with it the exit status",
+                           core::describe(down.error())};
     }
     if (!down || *down) {
-        return {core::reason::instance_went_down,
-                fmt::format("instance {} went down while the command ran", plan().instance),
-                down ? std::string{} : core::describe(down.error())};
+        return core::error{core::reason::instance_went_down,
+                           fmt::format("instance {} went down while the command ran", plan().instance),
+                           down ? std::string{} : core::describe(down.error())};
+    }
+    return std::nullopt;
+}
+
+/// Nothing was started.
+core::error transaction::why_not_begun(const core::error& why) {
+    if (why.code == core::reason::no_daemon) {
+        return {core::reason::daemon_lost, "the Incus daemon was lost before the command began", core::describe(why)};
+    }
+    if (why.code == core::reason::command_failed) {
+        return why; // it says itself what is wrong with the command
+    }
+    if (auto lost = lost_meanwhile(0)) {
+        return *std::move(lost);
+    }
+    return {core::reason::command_failed, "the command could not be started", core::describe(why)};
+}
+
+core::error transaction::why_end_is_unknown(const std::string& why) {
+    if (auto lost = lost_meanwhile(0)) {
+        return *std::move(lost);
+    }
+    return {core::reason::command_failed, "how the command ended is not known", why};
+}
+
+/// An exit status may come from the command or from the end of the instance.
+core::error transaction::why_command_failed(int exit_code) {
+    if (auto lost = lost_meanwhile(exit_code)) {
+        return *std::move(lost);
     }
     const auto program = plan().command.argv.empty() ? std::string{} : core::printable(plan().command.argv.front());
     switch (exit_code) {

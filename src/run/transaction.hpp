@@ -82,6 +82,9 @@ private:
     core::finished upgrade();
     core::finished restart();
     core::finished ended_command(const ports::guest_exit& end, std::uint64_t bytes);
+    std::optional<core::error> lost_meanwhile(int exit_code);
+    core::error why_not_begun(const core::error& why);
+    core::error why_end_is_unknown(const std::string& why);
     core::error why_command_failed(int exit_code);
     core::expected<bool> went_down(int exit_code);
     core::expected<bool> restart_needed();

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incus/guest_program.hpp"
+
+#include "incus/bodies.hpp"
+#include "incus/decode.hpp"
+#include "incus/operations.hpp"
+#include "incus/transport.hpp"
+
+#include <csignal>
+#include <fmt/format.h>
+
+namespace belay::incus {
+
+namespace {
+
+using core::milliseconds;
+using core::reason;
+using clock = std::chrono::steady_clock;
+
+/// How long the daemon may take to accept a program. It is started when its streams are connected.
+constexpr milliseconds start_limit{30'000};
+
+/// Between SIGTERM and SIGKILL, and how long the end is waited for after that.
+constexpr milliseconds grace{1'000};
+
+/// How long output is waited for that should have come before the end.
+constexpr milliseconds drain_limit{1'000};
+
+constexpr std::size_t piece_size = 256U * 1024U;
+
+} // namespace
+
+core::expected<wire> guest_program::connection() const {
+    int number = 0;
+    auto made = wire::open(socket_, number);
+    if (!made) {
+        return std::unexpected(no_connection(socket_, number));
+    }
+    return made;
+}
+
+core::expected<ports::guest_exit> guest_program::run(const ports::guest_command& command, milliseconds limit,
+                                                     const std::stop_token& stop) {
+    const auto begun = clock::now();
+    const auto until = limit > milliseconds::zero() ? std::optional(begun + limit) : std::nullopt;
+    const bool hurries = until && limit < start_limit;
+    buffer_ = std::make_unique_for_overwrite<char[]>(piece_size);
+    waiter patience(stop);
+    BELAY_TRY(auto, how, begin(command, patience, begun + (hurries ? limit : start_limit)));
+    if (how == waiter::why::timed_out && !hurries) {
+        return std::unexpected(core::error{
+            reason::no_daemon, fmt::format("the Incus daemon at {} did not start a program in time", socket_), {}, true});
+    }
+    if (how == waiter::why::ready) {
+        feed(command.input);
+        how = attend(patience, until);
+        if (how == waiter::why::ready) {
+            return how_it_ended();
+        }
+        end_early();
+    }
+    return ports::guest_exit{how == waiter::why::stopped ? ports::ended::cancelled : ports::ended::timed_out, 0};
+}
+
+/// Until the program runs.
+core::expected<waiter::why> guest_program::begin(const ports::guest_command& command, waiter& patience,
+                                                 time_point until) {
+    BELAY_TRY(wire, over, connection());
+    exchange post(std::move(over), {"POST", path_, exec_body(command)});
+    if (const auto how = drive({&post}, patience, until); how != waiter::why::ready) {
+        return how;
+    }
+    BELAY_TRY(const response, r, post.result());
+    BELAY_TRY_VOID(accepted(r, socket_));
+    operation_ = decode_answer(r.body).operation;
+    auto secrets = decode_secrets(r.body);
+    BELAY_TRY(const auto, how, connect({secrets["0"], secrets["1"], secrets["2"], secrets["control"]}, patience, until));
+    end_.emplace(post.take_wire(), request{"GET", operation_ + "/wait"});
+    return how;
+}
+
+core::expected<waiter::why> guest_program::connect(const std::array<std::string, streams>& secrets, waiter& patience,
+                                                   time_point until) {
+    constexpr long switching_protocols = 101;
+    std::vector<exchange> upgrades;
+    for (const auto& secret : secrets) {
+        BELAY_TRY(auto, over, connection());
+        const auto path = operation_ + "/websocket?secret=" + escape(secret);
+        upgrades.emplace_back(std::move(over), request{.method = "GET", .path = path, .upgrades = true});
+    }
+    std::vector<exchange*> all;
+    for (auto& one : upgrades) {
+        all.push_back(&one);
+    }
+    const auto how = drive(all, patience, until);
+    for (std::size_t i = 0; i < streams && how == waiter::why::ready; ++i) {
+        BELAY_TRY(const response, r, upgrades[i].result());
+        if (r.status != switching_protocols) {
+            BELAY_TRY_VOID(accepted(r, socket_));
+            return core::failure(reason::io_error, "the Incus daemon did not open a stream of the program");
+        }
+        channels_[i].over = upgrades[i].take_wire();
+        take(static_cast<stream>(i), upgrades[i].take_rest());
+    }
+    return how;
+}
+
+/// An empty text message is the end of the input.
+void guest_program::feed(std::string_view input) {
+    if (!input.empty()) {
+        channels_[in].waiting += frame_of(opcode::binary, input);
+    }
+    channels_[in].waiting += frame_of(opcode::text, {});
+}
+
+std::vector<pollfd> guest_program::interests() const {
+    std::vector<pollfd> which;
+    if (!end_->ended()) {
+        which.push_back(end_->interest());
+    }
+    for (const auto& c : channels_) {
+        if (c.is_open()) {
+            which.push_back({c.over.fd(), static_cast<short>(c.waiting.empty() ? POLLIN : POLLIN | POLLOUT), 0});
+        }
+    }
+    return which;
+}
+
+/// Until the program has ended and its output was read.
+waiter::why guest_program::attend(waiter& patience, std::optional<time_point> until) {
+    for (bool draining = false;;) {
+        end_->advance();
+        for (const auto which : {in, out, err, control}) {
+            advance(which);
+        }
+        if (end_->ended() && drained()) {
+            return waiter::why::ready;
+        }
+        if (end_->ended() && !draining) {
+            draining = true;
+            until = clock::now() + drain_limit;
+        }
+        auto which = interests();
+        if (const auto how = patience.wait_for(which, until); how != waiter::why::ready) {
+            return draining ? waiter::why::ready : how;
+        }
+    }
+}
+
+void guest_program::end_early() {
+    waiter patience;
+    for (const int number : {SIGTERM, SIGKILL}) {
+        channels_[control].waiting += frame_of(opcode::text, signal_body(number));
+        if (attend(patience, clock::now() + grace) == waiter::why::ready) {
+            return;
+        }
+    }
+}
+
+void guest_program::channel::send_waiting() {
+    std::string_view left = waiting;
+    int number = 0;
+    while (!left.empty()) {
+        const auto moved = over.send(left, number);
+        if (moved == wire::moved::ended) {
+            left = {}; // nobody reads it any more
+        }
+        if (moved != wire::moved::some) {
+            break;
+        }
+    }
+    waiting.erase(0, waiting.size() - left.size());
+}
+
+void guest_program::take(stream which, std::string_view bytes) {
+    auto& c = channels_[which];
+    const auto shown = which == err ? core::output::stream::err : core::output::stream::out;
+    const auto on_data = [&](std::string_view data) {
+        if (sink_ && (which == out || which == err)) {
+            sink_(shown, data);
+        }
+    };
+    c.frames.read(bytes, on_data, [&](std::string_view ping) { c.waiting += frame_of(opcode::pong, ping); });
+}
+
+/// One piece at a time, so that both outputs and the end get their turn.
+void guest_program::advance(stream which) {
+    auto& c = channels_[which];
+    if (!c.is_open()) {
+        return;
+    }
+    c.send_waiting();
+    std::size_t size = 0;
+    int number = 0;
+    switch (c.over.receive(buffer_.get(), piece_size, size, number)) {
+    case wire::moved::some:
+        return take(which, {buffer_.get(), size});
+    case wire::moved::none_now:
+        return;
+    case wire::moved::ended:
+        c.over = {};
+    }
+}
+
+/// What the daemon says of the operation. The answer to the wait for a program that was not found, say, is only its
+/// error: the exit status is in the operation.
+ports::guest_exit guest_program::how_it_ended() {
+    auto said = end_->result();
+    std::string why = said ? decode_answer(said->body).error : core::describe(said.error());
+    if (said && !why.empty()) {
+        said = look_again();
+    }
+    const int status = said ? decode_operation(said->body).exit_status : -1;
+    if (status >= 0) {
+        return {ports::ended::exited, status};
+    }
+    return {ports::ended::lost, 0, why.empty() ? "the Incus daemon does not say how it ended" : std::move(why)};
+}
+
+core::expected<response> guest_program::look_again() const {
+    BELAY_TRY(auto, over, connection());
+    exchange look(std::move(over), {"GET", operation_});
+    waiter patience;
+    if (drive({&look}, patience, clock::now() + start_limit) != waiter::why::ready) {
+        return core::failure(reason::no_daemon, "the Incus daemon does not answer");
+    }
+    return look.result();
+}
+
+} // namespace belay::incus
