@@ -185,8 +185,8 @@ private:
                             "count",
                             known.txn));
         }
-        auto ended = resume_transaction(incus_, state_, known.txn, watching_.listener(), inbox_, clock_,
-                                        watching_.files());
+        auto ended =
+            resume_transaction(incus_, state_, known.txn, watching_.listener(), inbox_, clock_, watching_.files());
         if (!ended) {
             return ended.error().code == core::reason::locked ? tell(core::describe(ended.error()) + ": left alone")
                                                               : fail(ended.error());

@@ -107,8 +107,8 @@ private:
         if (!holds) {
             return complain(holds.error());
         }
-        const auto ended = see_to_the_end(incus_, state_, known.txn, watching_.listener(), inbox_, clock_,
-                                          watching_.files());
+        const auto ended =
+            see_to_the_end(incus_, state_, known.txn, watching_.listener(), inbox_, clock_, watching_.files());
         if (!ended) {
             return complain(ended.error());
         }

@@ -68,8 +68,11 @@ std::string exec_body(const ports::guest_command& command) {
     for (const auto& [name, value] : command.env) {
         environment[name] = value;
     }
-    json body{{"command", command.argv},      {"environment", environment}, {"interactive", false},
-              {"wait-for-websocket", true}, {"record-output", false}};
+    json body{{"command", command.argv},
+              {"environment", environment},
+              {"interactive", false},
+              {"wait-for-websocket", true},
+              {"record-output", false}};
     if (!command.cwd.empty()) {
         body["cwd"] = command.cwd;
     }

@@ -10,12 +10,13 @@ namespace {
 /// (default remote and project, aliases, a first-time greeting on stderr): a folder that does not exist holds no
 /// configuration.
 process::command client(const client_site& where) {
-    return {.argv = {where.program, "--force-local", "exec", "--project", where.project, "local:" + where.instance, "-t"},
-            .env = {{"INCUS_SOCKET", where.socket},
-                    {"INCUS_CONF", "/nonexistent/incus"},
-                    {"INCUS_REMOTE", ""},
-                    {"INCUS_PROJECT", ""}},
-            .interactive = true};
+    return {
+        .argv = {where.program, "--force-local", "exec", "--project", where.project, "local:" + where.instance, "-t"},
+        .env = {{"INCUS_SOCKET", where.socket},
+                {"INCUS_CONF", "/nonexistent/incus"},
+                {"INCUS_REMOTE", ""},
+                {"INCUS_PROJECT", ""}},
+        .interactive = true};
 }
 
 void add_options(std::vector<std::string>& argv, const ports::guest_command& command) {

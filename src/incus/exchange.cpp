@@ -18,8 +18,8 @@
 namespace belay::incus {
 
 namespace http = boost::beast::http;
-using std::chrono::milliseconds;
 using core::reason;
+using std::chrono::milliseconds;
 using clock = std::chrono::steady_clock;
 
 // --- wire ------------------------------------------------------------------------------------------------------------
@@ -143,7 +143,9 @@ public:
 
     bool heard() const { return heard_; }
 
-    bool can_go_on() const { return parser_.get().result() == http::status::switching_protocols || parser_.keep_alive(); }
+    bool can_go_on() const {
+        return parser_.get().result() == http::status::switching_protocols || parser_.keep_alive();
+    }
 
     response answer() {
         auto& message = parser_.get();
@@ -239,9 +241,9 @@ core::expected<response> exchange::result() {
     case end::lost:
         break;
     }
-    return std::unexpected(core::error{
-        reason::no_daemon, "the connection to the Incus daemon was lost",
-        number_ == 0 ? std::string("it was closed") : std::generic_category().message(number_), true});
+    return std::unexpected(
+        core::error{reason::no_daemon, "the connection to the Incus daemon was lost",
+                    number_ == 0 ? std::string("it was closed") : std::generic_category().message(number_), true});
 }
 
 wire exchange::take_wire() {

@@ -20,6 +20,9 @@ using clock = std::chrono::steady_clock;
 /// How long the daemon may take to accept a program. It is started when its streams are connected.
 constexpr milliseconds start_limit{30'000};
 
+/// How long the daemon waits for the streams of a program (cmd/incusd/instance_exec.go).
+constexpr milliseconds connect_limit{5'000};
+
 /// Between SIGTERM and SIGKILL, and how long the end is waited for after that.
 constexpr milliseconds grace{1'000};
 
@@ -48,8 +51,11 @@ core::expected<ports::guest_exit> guest_program::run(const ports::guest_command&
     waiter patience(stop);
     BELAY_TRY(auto, how, begin(command, patience, begun + (hurries ? limit : start_limit)));
     if (how == waiter::why::timed_out && !hurries) {
-        return std::unexpected(core::error{
-            reason::no_daemon, fmt::format("the Incus daemon at {} did not start a program in time", socket_), {}, true});
+        return std::unexpected(
+            core::error{reason::no_daemon,
+                        fmt::format("the Incus daemon at {} did not start a program in time", socket_),
+                        {},
+                        true});
     }
     if (how == waiter::why::ready) {
         feed(command.input);
@@ -74,13 +80,13 @@ core::expected<waiter::why> guest_program::begin(const ports::guest_command& com
     BELAY_TRY_VOID(accepted(r, socket_));
     operation_ = decode_answer(r.body).operation;
     auto secrets = decode_secrets(r.body);
-    BELAY_TRY(const auto, how, connect({secrets["0"], secrets["1"], secrets["2"], secrets["control"]}, patience, until));
+    BELAY_TRY_VOID(connect({secrets["0"], secrets["1"], secrets["2"], secrets["control"]}));
     end_.emplace(post.take_wire(), request{"GET", operation_ + "/wait"});
-    return how;
+    return waiter::why::ready;
 }
 
-core::expected<waiter::why> guest_program::connect(const std::array<std::string, streams>& secrets, waiter& patience,
-                                                   time_point until) {
+/// Not cut short by anything: a program that was started without its control could not be ended.
+core::expected<void> guest_program::connect(const std::array<std::string, streams>& secrets) {
     constexpr long switching_protocols = 101;
     std::vector<exchange> upgrades;
     for (const auto& secret : secrets) {
@@ -92,8 +98,15 @@ core::expected<waiter::why> guest_program::connect(const std::array<std::string,
     for (auto& one : upgrades) {
         all.push_back(&one);
     }
-    const auto how = drive(all, patience, until);
-    for (std::size_t i = 0; i < streams && how == waiter::why::ready; ++i) {
+    waiter patience;
+    if (drive(all, patience, clock::now() + connect_limit) != waiter::why::ready) {
+        return std::unexpected(
+            core::error{reason::no_daemon,
+                        fmt::format("the Incus daemon at {} did not open the streams of a program", socket_),
+                        {},
+                        true});
+    }
+    for (std::size_t i = 0; i < streams; ++i) {
         BELAY_TRY(const response, r, upgrades[i].result());
         if (r.status != switching_protocols) {
             BELAY_TRY_VOID(accepted(r, socket_));
@@ -102,7 +115,7 @@ core::expected<waiter::why> guest_program::connect(const std::array<std::string,
         channels_[i].over = upgrades[i].take_wire();
         take(static_cast<stream>(i), upgrades[i].take_rest());
     }
-    return how;
+    return {};
 }
 
 /// An empty text message is the end of the input.

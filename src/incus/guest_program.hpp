@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One program in an instance (POST /1.0/instances/N/exec), its streams as WebSockets. Has its connections for itself, so
-// that several threads can run programs at once.
+// One program in an instance (POST /1.0/instances/N/exec), its streams as WebSockets. Has its connections for itself,
+// so that several threads can run programs at once.
 #pragma once
 #include "incus/exchange.hpp"
 #include "incus/websocket.hpp"
@@ -20,13 +20,15 @@ public:
         : socket_(std::move(socket)), path_(std::move(path)), sink_(sink) {}
 
     /// Runs it to its end, once. As port host says of exec, but for `interactive` and for a `cwd` that does not exist.
-    /// When it must end early it gets SIGTERM and, a second later, SIGKILL; what it has started itself lives on. Errors,
-    /// and then the program was not started: no_permission, no_daemon, not_found, and io_error with the daemon's words.
+    /// When it must end early it gets SIGTERM and, a second later, SIGKILL; what it has started itself lives on.
+    /// Errors, and then the program was not started: no_permission, no_daemon, not_found, and io_error with the
+    /// daemon's words.
     core::expected<ports::guest_exit> run(const ports::guest_command& command, core::milliseconds limit,
                                           const std::stop_token& stop);
 
 private:
     enum stream : std::size_t { in, out, err, control };
+
     static constexpr std::size_t streams = 4;
 
     class channel {
@@ -36,12 +38,12 @@ private:
         std::string waiting{}; ///< to be sent
 
         bool is_open() const { return over && frames.now() == frame_reader::state::open; }
+
         void send_waiting();
     };
 
     core::expected<waiter::why> begin(const ports::guest_command& command, waiter& patience, time_point until);
-    core::expected<waiter::why> connect(const std::array<std::string, streams>& secrets, waiter& patience,
-                                        time_point until);
+    core::expected<void> connect(const std::array<std::string, streams>& secrets);
     core::expected<wire> connection() const;
     void feed(std::string_view input);
     waiter::why attend(waiter& patience, std::optional<time_point> until);
@@ -49,7 +51,9 @@ private:
     std::vector<pollfd> interests() const;
     void advance(stream which);
     void take(stream which, std::string_view bytes);
+
     bool drained() const { return !channels_[out].is_open() && !channels_[err].is_open(); }
+
     ports::guest_exit how_it_ended();
     core::expected<response> look_again() const;
 

@@ -77,17 +77,40 @@ core::expected<instance_state> instance::look(const deadline& until) {
 }
 
 /// The instance, and the first time the server as well: its fingerprint does not change while it runs, and a new daemon
-/// has the old one's. Errors of the instance come first.
+/// has the old one's. Errors of the instance come first. What `check_restorable` asks next is read along.
 core::expected<response> instance::read_with_server(const deadline& until) {
-    auto read = daemon_.get_all(server_ ? std::vector{path()} : std::vector{path(), std::string("/1.0")}, until);
+    std::vector<std::string> paths{path()};
+    if (!server_) {
+        paths.insert(paths.end(), {"/1.0", project_path(), daemon_.list_path()});
+    }
+    auto read = daemon_.get_all(paths, until);
     if (!read[0]) {
         return std::unexpected(
             in_words(read[0].error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
     }
+    auto own = std::move(read[0]);
     if (read.size() > 1) {
         BELAY_TRY_VOID(identify_server(read[1]));
+        keep_for_later(paths, std::move(read), 2);
     }
-    return std::move(read[0]);
+    return own;
+}
+
+void instance::keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
+                              std::size_t from) {
+    for (std::size_t i = from; i < paths.size(); ++i) {
+        if (read[i]) { // what was lost is asked again
+            read_ahead_.insert_or_assign(paths[i], *std::move(read[i]));
+        }
+    }
+}
+
+/// What `examine` has read just before, once; else anew.
+core::expected<response> instance::read_before(const std::string& path, const deadline& until) {
+    if (auto known = read_ahead_.extract(path)) {
+        return std::move(known.mapped());
+    }
+    return daemon_.get(path, until);
 }
 
 core::expected<void> instance::identify_server(const core::expected<response>& r) {
@@ -106,8 +129,8 @@ core::expected<void> instance::identify_server(const core::expected<response>& r
     return {};
 }
 
-/// The drivers and settings of the pools; empty when this user may not read a pool: then nothing is known of it. Along
-/// with pools that were not seen before the project is read, so that `check_restorable` need not wait for it.
+/// The drivers and settings of the pools; empty when this user may not read a pool: then nothing is known of it. The
+/// room in those that were not seen before is read along, for `check_restorable`.
 core::expected<void> instance::read_surroundings(core::instance_facts& facts, const deadline& until) {
     std::set<std::string> pools{facts.pool};
     for (const auto& d : facts.disks) {
@@ -115,15 +138,15 @@ core::expected<void> instance::read_surroundings(core::instance_facts& facts, co
     }
     std::erase_if(pools, [&](const auto& pool) { return pool.empty() || pools_.contains(pool); });
     if (!pools.empty()) {
-        std::vector<std::string> paths{project_path()};
+        std::vector<std::string> paths;
         for (const auto& pool : pools) {
             paths.push_back("/1.0/storage-pools/" + escape(pool));
         }
-        auto read = daemon_.get_all(paths, until);
-        if (read[0]) {
-            project_ = std::move(*read[0]);
+        for (const auto& pool : pools) {
+            paths.push_back(resources_path(pool, facts.location));
         }
-        std::size_t at = 1;
+        auto read = daemon_.get_all(paths, until);
+        std::size_t at = 0;
         for (const auto& pool : pools) {
             const auto& answer = read[at++];
             if (!answer && answer.error().code == reason::no_daemon) {
@@ -131,6 +154,7 @@ core::expected<void> instance::read_surroundings(core::instance_facts& facts, co
             }
             pools_[pool] = answer ? decode_pool(answer->body) : pool_state{};
         }
+        keep_for_later(paths, std::move(read), pools.size());
     }
     facts.driver = facts.pool.empty() ? std::string() : pools_[facts.pool].driver;
     for (auto& d : facts.disks) {
@@ -189,13 +213,18 @@ core::expected<void> instance::read_volumes(core::instance_facts& facts, const d
     return {};
 }
 
+std::string instance::resources_path(const std::string& pool, const std::string& location) {
+    return "/1.0/storage-pools/" + escape(pool) + "/resources" +
+           (location.empty() ? std::string() : "?target=" + escape(location));
+}
+
 std::string instance::project_path() const {
     return "/1.0/projects/" + escape(daemon_.project());
 }
 
 core::expected<ports::examined> instance::examine(milliseconds limit) {
     const deadline until(limit);
-    project_.reset();
+    read_ahead_.clear();
     BELAY_TRY(const response, r, read_with_server(until));
     BELAY_TRY(instance_state, seen, decode_instance(r.body));
     BELAY_TRY_VOID(read_surroundings(seen.facts, until));

@@ -48,6 +48,7 @@ public:
                                                                      core::milliseconds limit) override;
     core::expected<void> set_expiry(const std::string& target, const std::string& name,
                                     std::optional<core::wall_time> when, core::milliseconds limit) override;
+    ports::kept keep(const std::string& name, std::optional<core::wall_time> when, core::milliseconds limit) override;
     core::expected<void> copy_to(const std::string& name, core::milliseconds limit) override;
     core::expected<void> start(core::milliseconds limit) override;
     core::expected<void> prove_running(core::milliseconds limit) override;
@@ -58,11 +59,18 @@ private:
     core::expected<instance_state> look(const deadline& until);
     core::expected<response> read_with_server(const deadline& until);
     core::expected<void> identify_server(const core::expected<response>& r);
+    void keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
+                        std::size_t from);
+    core::expected<response> read_before(const std::string& path, const deadline& until);
     core::expected<void> read_surroundings(core::instance_facts& facts, const deadline& until);
     core::expected<void> read_volumes(core::instance_facts& facts, const deadline& until);
+    core::expected<void> expiry_outcome(core::expected<void> done, const std::string& target, const std::string& name);
+    core::expected<std::vector<core::snapshot_entry>> entries_in(const core::expected<response>& r,
+                                                                 const std::string& target);
     core::expected<void> set_schedule(const std::string& target, const std::string& value, const deadline& until);
     std::vector<long> copies_now() const;
     std::string project_path() const;
+    static std::string resources_path(const std::string& pool, const std::string& location);
     core::expected<project_state> known_project(const deadline& until);
     core::expected<core::surroundings> ask_about(const core::instance_facts& facts, const core::plan& how,
                                                  const project_state& project, std::vector<task>& under_way,
@@ -86,8 +94,8 @@ private:
     std::string name_;
     std::string program_;
     std::optional<server_state> server_;
-    std::map<std::string, pool_state> pools_; ///< seen so far
-    std::optional<response> project_;         ///< read along with the pool, for the check that follows
+    std::map<std::string, pool_state> pools_;    ///< seen so far
+    std::map<std::string, response> read_ahead_; ///< by path: for the check that follows
     bool ephemeral_{false};
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance

@@ -35,12 +35,23 @@ public:
         uses_.push_back(std::move(use));
     }
 
-    /// Error: no_daemon, when one of them got no answer at all.
-    core::expected<void> put_to(operations& daemon, const deadline& until) {
-        const auto answers = daemon.get_all(paths_, until);
-        for (std::size_t i = 0; i < answers.size(); ++i) {
+    /// Answers that are known are used up, the others asked for. Error: no_daemon, when one of them got no answer at
+    /// all.
+    core::expected<void> put_to(operations& daemon, std::map<std::string, response>& known, const deadline& until) {
+        std::vector<std::string> open;
+        std::vector<std::size_t> whose;
+        for (std::size_t i = 0; i < paths_.size(); ++i) {
+            if (const auto answer = known.extract(paths_[i])) {
+                uses_[i](answer.mapped());
+            } else {
+                open.push_back(paths_[i]);
+                whose.push_back(i);
+            }
+        }
+        const auto answers = daemon.get_all(open, until);
+        for (std::size_t i = 0; i < open.size(); ++i) {
             if (answers[i]) {
-                uses_[i](*answers[i]);
+                uses_[whose[i]](*answers[i]);
             } else if (!unknown(answers[i].error())) {
                 return std::unexpected(answers[i].error());
             }
@@ -90,16 +101,13 @@ std::uint64_t fixed_size(const core::pool_seen& pool, std::optional<std::int64_t
 
 } // namespace
 
-/// As `examine` has read it just before, once; else anew. Who may not read the project's settings finds out by the
+/// Who may not read the project's settings finds out by the
 /// snapshot itself, which comes before the upgrade.
 core::expected<project_state> instance::known_project(const deadline& until) {
     if (!server_->extensions.contains("projects_restrictions")) {
         return project_state{};
     }
-    if (const auto read = std::exchange(project_, std::nullopt)) {
-        return decode_project(read->body);
-    }
-    const auto r = daemon_.get(project_path(), until);
+    const auto r = read_before(project_path(), until);
     if (r) {
         return decode_project(r->body);
     }
@@ -114,9 +122,8 @@ core::expected<core::surroundings> instance::ask_about(const core::instance_fact
     auto seen = laid_out(facts, how, pools_, project);
     questions round;
     round.ask(daemon_.list_path(), [&](const response& r) { under_way = daemon_.tasks_in(r, name_); });
-    const auto member = facts.location.empty() ? std::string() : "?target=" + escape(facts.location);
     for (auto& pool : seen.pools) {
-        round.ask("/1.0/storage-pools/" + escape(pool.name) + "/resources" + member,
+        round.ask(resources_path(pool.name, facts.location),
                   [&pool](const response& r) { pool.space = decode_pool_space(r.body); });
     }
     if (!facts.location.empty()) {
@@ -137,7 +144,7 @@ core::expected<core::surroundings> instance::ask_about(const core::instance_fact
                   [&](const response& r) { seen.project.limits = decode_project_limits(r.body); });
         round.ask(path(), [&](const response& r) { claims = decode_claims(r.body); });
     }
-    BELAY_TRY_VOID(round.put_to(daemon_, until));
+    BELAY_TRY_VOID(round.put_to(daemon_, read_ahead_, until));
     for (auto& [key, limit] : seen.project.limits) {
         limit.copy = claims.contains(key) ? claims.at(key) : 0;
     }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace belay::incus {
 namespace {
@@ -66,11 +67,10 @@ core::expected<response> operations::send(const request& what, const deadline& u
 core::expected<void> accepted(const response& r, const std::string& socket) {
     const auto a = decode_answer(r.body);
     if (r.status == 403) {
-        return std::unexpected(
-            refused(reason::no_permission,
-                    fmt::format("the Incus daemon at {} does not permit it: run as root or as a member of incus-admin",
-                                socket),
-                    a.error));
+        return std::unexpected(refused(
+            reason::no_permission,
+            fmt::format("the Incus daemon at {} does not permit it: run as root or as a member of incus-admin", socket),
+            a.error));
     }
     if (r.status == 404) {
         return std::unexpected(refused(reason::not_found, "the Incus daemon does not know it", a.error));
@@ -104,11 +104,17 @@ std::vector<core::expected<response>> operations::get_all(const std::vector<std:
     }
     auto results = transport_.send_all(requests, until.left());
     for (auto& r : results) {
-        if (auto taken = r ? accepted(*r, socket()) : core::expected<void>{}; !taken) {
-            r = std::unexpected(std::move(taken).error());
-        }
+        r = checked(std::move(r));
     }
     return results;
+}
+
+/// An answer that is an error becomes one.
+core::expected<response> operations::checked(core::expected<response> r) const {
+    if (r) {
+        BELAY_TRY_VOID(accepted(*r, socket()));
+    }
+    return r;
 }
 
 core::expected<void> operations::change(const request& what, const deadline& until) {
@@ -132,18 +138,43 @@ core::expected<operation_state> operations::outcome_of(const request& what, cons
 
 /// One request and the wait for what it began. From the moment it is sent until its end is known nothing is settled.
 core::expected<operation_state> operations::attempt(const request& what, const deadline& until) {
-    const bool before = settled_;
-    settled_ = false;
-    BELAY_TRY(const response, r, send(what, until));
-    if (auto taken = accepted(r, socket()); !taken) {
-        settled_ = before;
+    const bool was_settled = std::exchange(settled_, false);
+    return conclude(send(what, until), was_settled, until);
+}
+
+core::expected<operation_state> operations::conclude(const core::expected<response>& r, bool was_settled,
+                                                     const deadline& until) {
+    if (!r) {
+        return std::unexpected(r.error());
+    }
+    if (auto taken = accepted(*r, socket()); !taken) {
+        settled_ = was_settled;
         return std::unexpected(std::move(taken).error());
     }
-    const auto a = decode_answer(r.body);
+    const auto a = decode_answer(r->body);
     auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<operation_state>{};
     const bool known = ended || ended.error().code == reason::io_error;
-    settled_ = known && before;
+    settled_ = known && was_settled;
     return ended;
+}
+
+operations::changed operations::change_and_get(const request& what, const std::vector<std::string>& paths,
+                                               const deadline& until) {
+    std::vector<request> all{what};
+    for (const auto& path : paths) {
+        all.push_back({"GET", path});
+    }
+    const bool was_settled = std::exchange(settled_, false);
+    auto answers = transport_.send_all(all, until.left());
+    const auto done = conclude(answers.front(), was_settled, until);
+    changed result{done ? core::expected<void>{} : std::unexpected(done.error()), {}};
+    if (!done && busy(done.error())) {
+        result.outcome = change(what, until);
+    }
+    for (std::size_t i = 1; i < answers.size(); ++i) {
+        result.read.push_back(checked(std::move(answers[i])));
+    }
+    return result;
 }
 
 /// Waits for an operation by its path. A 404 means that the daemon forgot it: it ended more than 5 seconds ago, or died
@@ -165,7 +196,8 @@ core::expected<operation_state> operations::wait(const std::string& operation, c
             return std::unexpected(
                 core::error{reason::no_daemon, "the Incus daemon forgot the operation", a.error, true});
         }
-        BELAY_TRY_VOID(r->status < 400 && a.what == answer::kind::error ? core::expected<void>{} : accepted(*r, socket()));
+        BELAY_TRY_VOID(r->status < 400 && a.what == answer::kind::error ? core::expected<void>{}
+                                                                        : accepted(*r, socket()));
         look_only = a.what == answer::kind::error && a.error == wait_timed_out;
         if (look_only) {
             continue;

@@ -59,6 +59,14 @@ public:
     /// The same, for an operation whose result is more than that it succeeded.
     core::expected<operation_state> outcome_of(const request& what, const deadline& until);
 
+    /// `change`, and reads something else at the same time.
+    struct changed {
+        core::expected<void> outcome;
+        std::vector<core::expected<response>> read; ///< in the order of the paths
+    };
+
+    changed change_and_get(const request& what, const std::vector<std::string>& paths, const deadline& until);
+
     /// From now on operations on these volumes (paths without a query) count as operations on the instance.
     void watch(std::vector<std::string> volumes);
 
@@ -92,6 +100,9 @@ public:
 
 private:
     core::expected<operation_state> attempt(const request& what, const deadline& until);
+    core::expected<operation_state> conclude(const core::expected<response>& r, bool was_settled,
+                                             const deadline& until);
+    core::expected<response> checked(core::expected<response> r) const;
     core::expected<operation_state> wait(const std::string& operation, const deadline& until);
     core::expected<void> wait_for_tasks(const response& list, const std::string& instance, const deadline& until);
 

@@ -27,6 +27,8 @@ bool says_no_room(std::string text) {
 }
 
 /// What a person can do about a restore that failed, where that is known.
+constexpr const char* list_of_snapshots = "/snapshots?recursion=1";
+
 std::string restore_hint(const std::string& cause, const std::string& instance, const std::string& snapshot) {
     if (cause.find(".incustmp") != std::string::npos) {
         return fmt::format(
@@ -151,7 +153,11 @@ core::expected<void> instance::restore(const std::string& target, const std::str
 
 core::expected<std::vector<core::snapshot_entry>> instance::list_snapshots(const std::string& target,
                                                                            milliseconds limit) {
-    const auto r = daemon_.get(path_of(target, "/snapshots?recursion=1"), deadline(limit));
+    return entries_in(daemon_.get(path_of(target, list_of_snapshots), deadline(limit)), target);
+}
+
+core::expected<std::vector<core::snapshot_entry>> instance::entries_in(const core::expected<response>& r,
+                                                                       const std::string& target) {
     if (!r) {
         return std::unexpected(in_words(r.error(), reason::io_error,
                                         fmt::format("the snapshots of {} could not be read", words_for(target))));
@@ -162,7 +168,26 @@ core::expected<std::vector<core::snapshot_entry>> instance::list_snapshots(const
 core::expected<void> instance::set_expiry(const std::string& target, const std::string& name,
                                           std::optional<core::wall_time> when, milliseconds limit) {
     const deadline until(limit);
-    auto done = daemon_.change({"PUT", snapshot_path(target, name), expiry_body(when)}, until);
+    return expiry_outcome(daemon_.change({"PUT", snapshot_path(target, name), expiry_body(when)}, until), target, name);
+}
+
+/// One round for the change and for what is read along.
+ports::kept instance::keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) {
+    auto [outcome, read] = daemon_.change_and_get({"PUT", snapshot_path("root", name), expiry_body(when)},
+                                                  {path_of("root", list_of_snapshots), path()}, deadline(limit));
+    ports::kept done{expiry_outcome(std::move(outcome), "root", name), entries_in(read[0], "root"), {}};
+    auto seen = read[1] ? decode_instance(read[1]->body) : std::unexpected(read[1].error());
+    if (seen) {
+        done.now =
+            ports::examined{std::move(seen->facts), std::move(seen->lock), std::move(seen->restored), read[1]->etag};
+    } else {
+        done.now = std::unexpected(std::move(seen).error());
+    }
+    return done;
+}
+
+core::expected<void> instance::expiry_outcome(core::expected<void> done, const std::string& target,
+                                              const std::string& name) {
     if (done) {
         return {};
     }

@@ -63,7 +63,8 @@ core::expected<response> transport::outcome_of(sent& one, waiter::why how, milli
     }
     if (one.under_way->ended()) {
         if (observer_) {
-            observer_({false, one.what.method + " " + one.what.path, one.under_way->begun(), one.under_way->ended_at()});
+            observer_(
+                {false, one.what.method + " " + one.what.path, one.under_way->begun(), one.under_way->ended_at()});
         }
         auto result = one.under_way->result();
         if (auto free = one.under_way->take_wire()) {
@@ -75,11 +76,11 @@ core::expected<response> transport::outcome_of(sent& one, waiter::why how, milli
     if (how == waiter::why::stopped) {
         return core::failure(reason::interrupted, "interrupted while waiting for the Incus daemon");
     }
-    return std::unexpected(core::error{reason::no_daemon,
-                                       fmt::format("the Incus daemon at {} did not answer within {}", socket_,
-                                                   core::format_duration(limit)),
-                                       {},
-                                       true});
+    return std::unexpected(core::error{
+        reason::no_daemon,
+        fmt::format("the Incus daemon at {} did not answer within {}", socket_, core::format_duration(limit)),
+        {},
+        true});
 }
 
 core::expected<response> transport::send(const request& what, milliseconds limit, std::stop_token stop) {

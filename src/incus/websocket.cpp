@@ -32,8 +32,8 @@ std::string frame_of(opcode what, std::string_view payload) {
         frame += static_cast<char>(masked | length_64);
         append(frame, payload.size(), 8);
     }
-    // The key of the mask is zero, which leaves the payload as it is: masks protect the proxies of browsers from hostile
-    // pages, and on a unix socket there are none.
+    // The key of the mask is zero, which leaves the payload as it is: masks protect the proxies of browsers from
+    // hostile pages, and on a unix socket there are none.
     append(frame, 0, 4);
     frame += payload;
     return frame;

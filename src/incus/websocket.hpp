@@ -35,6 +35,7 @@ private:
     void read_payload(std::string_view& bytes, const take& on_data);
     void begin_frame(std::size_t length_bytes);
     void end_frame(const take& on_ping);
+
     bool is_control() const { return static_cast<std::uint8_t>(what_) >= static_cast<std::uint8_t>(opcode::close); }
 
     std::array<unsigned char, 10> head_{};

@@ -23,6 +23,13 @@ struct examined {
     std::string daemon{};   ///< as of daemon(), when the server was first read
 };
 
+/// What keep() did, and saw along the way.
+struct kept {
+    core::expected<void> expiry;                                   ///< as of set_expiry
+    core::expected<std::vector<core::snapshot_entry>> snapshots{}; ///< as of list_snapshots
+    core::expected<examined> now{};                                ///< as of examine, but for the users of volumes
+};
+
 /// Configuration keys and their new values; an empty one deletes the key.
 using config_keys = std::map<std::string, std::string>;
 
@@ -129,6 +136,10 @@ public:
     /// Sets when a snapshot expires; nothing: never. Error not_found when there is no such snapshot.
     virtual core::expected<void> set_expiry(const std::string& target, const std::string& name,
                                             std::optional<core::wall_time> when, milliseconds limit) = 0;
+
+    /// set_expiry of a snapshot of the instance itself; and reads along, without a round of its own, the snapshots and
+    /// the keys of the instance, which are wanted next.
+    virtual kept keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) = 0;
 
     /// Copies the instance as it is now, without its snapshots, to a new one of this name: stopped, without network,
     /// volumes or anything else that reaches out of it. ok also when that one is there already.

@@ -271,7 +271,8 @@ core::expected<bool> transaction::went_down(int exit_code) {
     }
 }
 
-/// What the daemon says became of it and of the instance, when a command did not end well; nothing, when both are there.
+/// What the daemon says became of it and of the instance, when a command did not end well; nothing, when both are
+/// there.
 std::optional<core::error> transaction::lost_meanwhile(int exit_code) {
     const auto down =
         daemon_was_lost() ? core::expected<bool>(core::failure(core::reason::no_daemon, "")) : went_down(exit_code);

@@ -14,8 +14,6 @@ namespace belay::run {
 
 namespace {
 
-using listing = std::map<std::string, std::vector<core::snapshot_entry>>;
-
 /// Adds the snapshots of a target. A volume that does not exist any more has none.
 core::expected<void> list(ports::host& host, const std::string& target, listing& into) {
     if (into.contains(target)) {
@@ -78,8 +76,7 @@ int wanted_number(const std::vector<core::candidate>& all) {
 } // namespace
 
 core::expected<found_old> find_old(ports::host& host, const ports::locks& locks, const subject& whose,
-                                   std::optional<int> keep) {
-    listing all;
+                                   std::optional<int> keep, listing all) {
     BELAY_TRY_VOID(list(host, "root", all));
     for (const auto& volume : whose.volumes) {
         BELAY_TRY_VOID(list(host, volume, all));
@@ -134,21 +131,38 @@ core::finished transaction::keep() {
     if (plan().keep_for > core::milliseconds{0}) {
         f.expires = world_.clock.wall() + plan().keep_for;
     }
+    listing known;
     for (const auto& target : plan().targets) {
-        auto done = world_.host.set_expiry(target, snapshot_name(), f.expires, request_limit);
+        auto done = expire(target, f.expires, known);
         if (!done && done.error().code == core::reason::not_found) { // somebody deleted it: nothing is left to expire
             emit(core::warned{core::describe(done.error())});
         } else if (!done) {
             return repeated({core::act::keep, {}}, done);
         }
     }
-    f.removed = remove_older();
+    f.removed = remove_older(std::move(known));
     return f;
+}
+
+/// Along with that of the instance what is wanted next is read: its snapshots, and its keys for the unlock.
+core::expected<void> transaction::expire(const std::string& target, std::optional<core::wall_time> when,
+                                         listing& known) {
+    if (target != "root") {
+        return world_.host.set_expiry(target, snapshot_name(), when, request_limit);
+    }
+    auto done = world_.host.keep(snapshot_name(), when, request_limit);
+    if (done.snapshots) {
+        known[target] = *std::move(done.snapshots);
+    }
+    if (done.now) {
+        seen_along_ = *std::move(done.now);
+    }
+    return done.expiry;
 }
 
 /// What could not be deleted is left for the next upgrade or for `belay prune`: the outcome of this one does not hang
 /// on it. Nothing is deleted on an instance that this transaction does not hold (any more).
-std::vector<std::string> transaction::remove_older() {
+std::vector<std::string> transaction::remove_older(listing known) {
     std::vector<std::string> removed;
     const auto& facts = state().facts;
     if (plan().keep == 0 || !held_ || !facts || state().lock != core::lock_owner::ours) {
@@ -159,7 +173,7 @@ std::vector<std::string> transaction::remove_older() {
                                       what, core::describe(why), plan().instance)});
     };
     const subject whose{plan().project, plan().instance, facts->uuid, volumes_of(*facts), request_.txn};
-    const auto old = find_old(world_.host, world_.locks, whose, plan().keep);
+    const auto old = find_old(world_.host, world_.locks, whose, plan().keep, std::move(known));
     if (!old) {
         left("old snapshots of instance " + plan().instance, old.error());
         return removed;

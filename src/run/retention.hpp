@@ -5,6 +5,8 @@
 #include "ports/host.hpp"
 #include "ports/locks.hpp"
 
+#include <map>
+
 namespace belay::run {
 
 /// Whose snapshots are looked at.
@@ -26,16 +28,19 @@ struct old_snapshot {
     bool operator==(const old_snapshot&) const = default;
 };
 
+/// The snapshots of each target.
+using listing = std::map<std::string, std::vector<core::snapshot_entry>>;
+
 struct found_old {
     int keep{}; ///< the number that was applied; 0: any
     std::vector<old_snapshot> snapshots;
 };
 
 /// The snapshots that go when so many kept upgrades are to have one; without a number as many as the newest kept
-/// upgrade asked for. Those of a transaction are side by side, the instance's own last. Changes nothing. Errors:
-/// not_found, no_permission, no_daemon, io_error.
+/// upgrade asked for. Those of a transaction are side by side, the instance's own last. `known` is not asked for again.
+/// Changes nothing. Errors: not_found, no_permission, no_daemon, io_error.
 core::expected<found_old> find_old(ports::host& host, const ports::locks& locks, const subject& whose,
-                                   std::optional<int> keep);
+                                   std::optional<int> keep, listing known = {});
 
 struct removal {
     old_snapshot what;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace belay::run {
 
@@ -66,7 +67,11 @@ bool transaction::is_ours(const ports::examined& now) const {
 /// its configuration changed under every attempt.
 core::expected<void> transaction::write_keys(const wanted_keys& wanted) {
     for (int i = 0; i < swap_attempts; ++i) {
-        BELAY_TRY_VOID(examine());
+        if (auto seen = std::exchange(seen_along_, std::nullopt)) {
+            examined_ = *std::move(seen); // if it is not true any more the swap is lost
+        } else {
+            BELAY_TRY_VOID(examine());
+        }
         const auto keys = wanted(examined_);
         if (keys.empty()) {
             return {};

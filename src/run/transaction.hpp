@@ -12,6 +12,7 @@
 #include "ports/journal.hpp"
 #include "ports/listener.hpp"
 #include "ports/locks.hpp"
+#include "run/retention.hpp"
 
 #include <functional>
 
@@ -70,6 +71,7 @@ private:
 
     bool emit(core::event what);
     core::expected<void> write_down(const core::record& r);
+    bool covered_by_next(const core::record& r) const;
     void notice_lost_record(const core::error& why);
     void show(core::event what);
     core::record recorded(core::event what);
@@ -118,7 +120,8 @@ private:
 
     // retention.cpp
     core::finished keep();
-    std::vector<std::string> remove_older();
+    core::expected<void> expire(const std::string& target, std::optional<core::wall_time> when, listing& known);
+    std::vector<std::string> remove_older(listing known);
 
     // rollback.cpp: after the verdict
     using wanted_keys = std::function<ports::config_keys(const ports::examined&)>;
@@ -185,10 +188,11 @@ private:
     bool record_lost_{false};
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
-    std::optional<double> paused_at_;     ///< the instance is stopped for its snapshots since
-    bool restore_lost_{false};            ///< the answer of the last one never came
-    std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
-    std::string daemon_;                  ///< the process that the daemon was when it was last known
+    std::optional<ports::examined> seen_along_; ///< read with something else, for the swap of keys that follows
+    std::optional<double> paused_at_;           ///< the instance is stopped for its snapshots since
+    bool restore_lost_{false};                  ///< the answer of the last one never came
+    std::vector<core::record> unwritten_;       ///< what could not be journalled, until it can
+    std::string daemon_;                        ///< the process that the daemon was when it was last known
     int daemon_losses_{0};
     ports::examined examined_;
     std::unique_ptr<ports::held_lock> held_;

@@ -35,7 +35,8 @@ struct http_reply {
     std::string body{};
     std::string etag{};
     std::chrono::milliseconds delay{0};
-    bool cut{false}; ///< the connection ends in the middle of the body
+    bool cut{false};                 ///< the connection ends in the middle of the body
+    std::function<void(int)> then{}; ///< what the connection is for after the answer; it ends with that
 };
 
 class http_server {
@@ -126,6 +127,10 @@ private:
                 std::this_thread::sleep_for(std::chrono::milliseconds(5));
             }
             if (ending_ || !write(fd, reply) || reply.cut) {
+                break;
+            }
+            if (reply.then) {
+                reply.then(fd);
                 break;
             }
         }

@@ -208,6 +208,10 @@ public:
         });
     }
 
+    ports::kept keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) override {
+        return {set_expiry("root", name, when, limit), list_snapshots("root", limit), examine(limit)};
+    }
+
     core::expected<void> copy_to(const std::string& name, milliseconds limit) override {
         return guarded<void>("copy_to", core::reason::io_error, [&]() -> core::expected<void> {
             BELAY_TRY_VOID(calm(limit));

@@ -25,7 +25,6 @@ ARROWS = {
 # Headers of a library that only some rooms may include.
 RESERVED = {
     r"boost/(process|asio)": {"process"},
-    r"curl/": {"incus"},
     r"CLI/": {"cli"},
     r"spdlog/": {"cli"},
     r"nlohmann/": {"codec", "incus", "journal", "report", "recipe", "cli"},

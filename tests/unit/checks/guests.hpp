@@ -56,6 +56,8 @@ public:
         return {};
     }
 
+    ports::kept keep(const std::string&, std::optional<core::wall_time>, core::milliseconds) override { return {}; }
+
     core::expected<void> set_expiry(const std::string&, const std::string&, std::optional<core::wall_time>,
                                     core::milliseconds) override {
         return {};

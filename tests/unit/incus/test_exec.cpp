@@ -1,114 +1,215 @@
 // SPDX-License-Identifier: Apache-2.0
-// The incus program is played by a shell script that tells what it was given.
+#include "fakes/exec_daemon.hpp"
 #include "incus/instance.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <unistd.h>
 
 using namespace belay;
 using namespace std::chrono_literals;
+using fakes::exec_daemon;
+using fakes::program_play;
 
 namespace {
 
-class client_script {
-public:
-    explicit client_script(const std::string& text) {
-        char folder[] = "/tmp/belay-client-XXXXXX";
-        REQUIRE(::mkdtemp(folder) != nullptr);
-        folder_ = folder;
-        std::ofstream(path()) << "#!/bin/sh\n" << text;
-        std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
-    }
-
-    ~client_script() { std::filesystem::remove_all(folder_); }
-
-    client_script(const client_script&) = delete;
-    client_script& operator=(const client_script&) = delete;
-
-    std::string path() const { return folder_ + "/incus"; }
-
-private:
-    std::string folder_;
-};
-
 struct heard {
-    ports::guest_exit end;
+    core::expected<ports::guest_exit> end;
     std::string out;
+    std::string err;
 };
 
-heard exec(const std::string& script, const ports::guest_command& what, core::milliseconds limit = 5s) {
-    const client_script client(script);
-    incus::instance web1("/the/socket", "proj", "web1", client.path());
+heard run(const exec_daemon& daemon, const ports::guest_command& what, core::milliseconds limit = 10s,
+          std::stop_token stop = {}) {
+    incus::instance web1(daemon.socket(), "proj", "web1");
     heard h;
-    const auto end = web1.exec(what, limit, [&](core::output::stream, std::string_view bytes) { h.out += bytes; }, {});
-    REQUIRE(end);
-    h.end = *end;
+    const auto sink = [&](core::output::stream from, std::string_view bytes) {
+        (from == core::output::stream::err ? h.err : h.out) += bytes;
+    };
+    h.end = web1.exec(what, limit, sink, std::move(stop));
     return h;
 }
 
-constexpr const char* tell = "printf '%s|' \"$@\"; echo; cat";
+std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+}
 
 } // namespace
 
-TEST_CASE("the client is told everything that decides where it goes", "[incus]") {
-    CHECK(exec(tell, {.argv = {"apt-get", "", "--", "-y"}}).out ==
-          "--force-local|exec|--project|proj|local:web1|-T|-n|--|apt-get||--|-y|\n");
-    ::setenv("INCUS_REMOTE", "elsewhere", 1);
-    ::setenv("INCUS_PROJECT", "elsewhere", 1);
-    CHECK(
-        exec("echo $INCUS_SOCKET,$INCUS_REMOTE,$INCUS_PROJECT; [ -e $INCUS_CONF ] || echo none", {.argv = {"x"}}).out ==
-        "/the/socket,,\nnone\n");
-    ::unsetenv("INCUS_REMOTE");
-    ::unsetenv("INCUS_PROJECT");
-}
-
-TEST_CASE("environment, user and group become options", "[incus]") {
-    ports::guest_command what{.argv = {"x"}, .env = {{"A", "b=c d"}, {"E", ""}}};
+TEST_CASE("a program is asked for with all that decides how it runs", "[incus]") {
+    exec_daemon daemon(program_play{});
+    ports::guest_command what{.argv = {"apt-get", "", "--", "-y"}, .env = {{"A", "b=c d"}, {"E", ""}}};
     what.user = 0;
     what.group = 33;
-    CHECK(exec(tell, what).out == "--force-local|exec|--project|proj|local:web1|-T|-n|--env|A=b=c d|--env|E=|--user|0|"
-                                  "--group|33|--|x|\n");
+    REQUIRE(run(daemon, what).end);
+    const auto body = daemon.posted();
+    CHECK(daemon.seen().at(0).path == "/1.0/instances/web1/exec?project=proj");
+    CHECK(body["command"] == nlohmann::json({"apt-get", "", "--", "-y"}));
+    CHECK(body["environment"] == nlohmann::json({{"A", "b=c d"}, {"E", ""}}));
+    CHECK(body["user"] == 0);
+    CHECK(body["group"] == 33);
+    CHECK(body["interactive"] == false);
+    CHECK(body["wait-for-websocket"] == true);
+    CHECK_FALSE(body.contains("cwd"));
 }
 
-TEST_CASE("input is passed on and then stdin is not disabled", "[incus]") {
-    CHECK(exec(tell, {.argv = {"x"}, .input = "typed"}).out ==
-          "--force-local|exec|--project|proj|local:web1|-T|--|x|\ntyped");
+TEST_CASE("both outputs arrive whole, and the exit status", "[incus]") {
+    const std::string much(300'000, 'x');
+    exec_daemon daemon(program_play{
+        .out = {"a", "", "line\n", much, std::string("\0\xff", 2)}, .err = {std::string(200, 'e')}, .exit_status = 75});
+    const auto h = run(daemon, {.argv = {"x"}});
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::exited);
+    CHECK(h.end->exit_code == 75);
+    CHECK(h.out == "aline\n" + much + std::string("\0\xff", 2));
+    CHECK(h.err == std::string(200, 'e'));
+}
+
+TEST_CASE("a message may come in several frames, with others between them", "[incus]") {
+    const auto f = [](unsigned char first, const std::string& payload) { return exec_daemon::frame(first, payload); };
+    exec_daemon daemon(program_play{.raw_out = f(0x02, "one ") + f(0x89, "ping") + f(0x00, "two ") + f(0x80, "three")});
+    CHECK(run(daemon, {.argv = {"x"}}).out == "one two three");
+}
+
+TEST_CASE("input is passed on to its end", "[incus]") {
+    const std::string much = std::string(500'000, 'i') + "\n";
+    exec_daemon daemon(program_play{.reads_input = true});
+    const auto h = run(daemon, {.argv = {"cat"}, .input = much});
+    CHECK(daemon.input() == much);
+    CHECK(h.out == much);
+
+    exec_daemon other(program_play{.reads_input = true});
+    CHECK(run(other, {.argv = {"cat"}}).end); // no input is an input that has ended
+    CHECK(other.input().empty());
+}
+
+TEST_CASE("a program that is not there has its exit status from the operation", "[incus]") {
+    exec_daemon daemon(program_play{.exit_status = 127, .failure = "Command not found"});
+    const auto h = run(daemon, {.argv = {"x"}});
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::exited);
+    CHECK(h.end->exit_code == 127);
+}
+
+TEST_CASE("what the daemon cannot tell of the end is not made up", "[incus]") {
+    exec_daemon daemon(program_play{.failure = "Failed to attach", .tells_status = false});
+    const auto h = run(daemon, {.argv = {"x"}});
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::lost);
+    CHECK(h.end->why == "Failed to attach");
+
+    exec_daemon silent(program_play{.tells_status = false});
+    CHECK(run(silent, {.argv = {"x"}}).end->how == ports::ended::lost);
+}
+
+TEST_CASE("a program that is refused was not started", "[incus]") {
+    exec_daemon daemon(program_play{.refusal = "Instance is not running"});
+    const auto h = run(daemon, {.argv = {"x"}});
+    REQUIRE_FALSE(h.end);
+    CHECK(h.end.error().code == core::reason::io_error);
+    CHECK(h.end.error().message == "no program can be run in instance web1");
+    CHECK(h.end.error().cause == "Instance is not running");
+
+    incus::instance nowhere("/tmp/there-is-no-such/unix.socket", "proj", "web1");
+    const auto away = nowhere.exec({.argv = {"x"}}, 1s, {}, {});
+    REQUIRE_FALSE(away);
+    CHECK(away.error().code == core::reason::no_daemon);
+}
+
+TEST_CASE("a daemon that dies meanwhile leaves an end that nobody knows", "[incus]") {
+    exec_daemon daemon(program_play{.out = {"begun"}, .runs_on = true, .dies_of = 99});
+    std::jthread killer([&] {
+        daemon.await_start();
+        std::this_thread::sleep_for(50ms);
+        daemon.die();
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    const auto h = run(daemon, {.argv = {"x"}});
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::lost);
+    CHECK(h.end->why.starts_with("the connection to the Incus daemon was lost"));
+    CHECK(h.out == "begun");
+    CHECK(since(begin) < 5s);
+}
+
+TEST_CASE("at the limit a program is asked to end, and then made to", "[incus]") {
+    exec_daemon gentle(program_play{.out = {"begun"}, .runs_on = true});
+    auto begin = std::chrono::steady_clock::now();
+    const auto h = run(gentle, {.argv = {"x"}}, 200ms);
+    CHECK(h.end->how == ports::ended::timed_out);
+    CHECK(h.out == "begun");
+    CHECK(since(begin) >= 200ms);
+    CHECK(since(begin) < 900ms);
+    CHECK(gentle.signals() == std::vector<int>{15});
+
+    exec_daemon stubborn(program_play{.runs_on = true, .dies_of = 9});
+    begin = std::chrono::steady_clock::now();
+    CHECK(run(stubborn, {.argv = {"x"}}, 100ms).end->how == ports::ended::timed_out);
+    CHECK(stubborn.signals() == std::vector<int>{15, 9});
+    CHECK(since(begin) < 3s);
+
+    exec_daemon immortal(program_play{.runs_on = true, .dies_of = 99});
+    begin = std::chrono::steady_clock::now();
+    CHECK(run(immortal, {.argv = {"x"}}, 100ms).end->how == ports::ended::timed_out);
+    CHECK(since(begin) < 4s);
+}
+
+TEST_CASE("a stop request ends a program, or keeps it from being started", "[incus]") {
+    exec_daemon daemon(program_play{.runs_on = true});
+    std::stop_source source;
+    std::jthread stopper([&] {
+        daemon.await_start();
+        source.request_stop();
+    });
+    CHECK(run(daemon, {.argv = {"x"}}, 0ms, source.get_token()).end->how == ports::ended::cancelled);
+    CHECK(daemon.signals() == std::vector<int>{15});
+
+    exec_daemon untouched(program_play{});
+    CHECK(run(untouched, {.argv = {"x"}}, 5s, source.get_token()).end->how == ports::ended::cancelled);
+    CHECK(untouched.seen().size() <= 1); // never connected, so never started
+}
+
+TEST_CASE("a daemon that takes its time to accept a program uses up the limit", "[incus]") {
+    exec_daemon slow(program_play{.accepts_after = 2s});
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(run(slow, {.argv = {"x"}}, 150ms).end->how == ports::ended::timed_out);
+    CHECK(since(begin) < 1s);
+}
+
+TEST_CASE("an output that stays open is not waited for without end", "[incus]") {
+    exec_daemon daemon(program_play{.out = {"said"}, .exit_status = 3, .keeps_output = true});
+    const auto begin = std::chrono::steady_clock::now();
+    const auto h = run(daemon, {.argv = {"x"}});
+    CHECK(h.end->exit_code == 3);
+    CHECK(h.out == "said");
+    CHECK(since(begin) < 3s);
 }
 
 TEST_CASE("a working directory is checked before the command is run", "[incus]") {
-    const ports::guest_command what{.argv = {"x"}, .cwd = "/opt/app"};
-    CHECK(exec("case \"$*\" in *--cwd*) echo ran: \"$*\";; *) exit 0;; esac", what).out ==
-          "ran: --force-local exec --project proj local:web1 -T -n --cwd /opt/app -- x\n");
+    exec_daemon daemon(program_play{});
+    REQUIRE(run(daemon, {.argv = {"x"}, .cwd = "/opt/app"}).end);
+    const auto body = daemon.posted();
+    CHECK(body["command"] == nlohmann::json({"x"}));
+    CHECK(body["cwd"] == "/opt/app");
+    const auto posts = [](const exec_daemon& d) {
+        return std::ranges::count(d.seen(), std::string("POST"), &fakes::http_request::method);
+    };
+    CHECK(posts(daemon) == 2);
 
-    const client_script missing("case \"$*\" in *--cwd*) echo ran;; *) exit 121;; esac");
-    incus::instance web1("/the/socket", "proj", "web1", missing.path());
-    std::string out;
-    const auto r = web1.exec(what, 5s, [&](core::output::stream, std::string_view b) { out += b; }, {});
-    REQUIRE_FALSE(r);
-    CHECK(r.error().message == "directory /opt/app does not exist in instance web1");
-    CHECK(out.empty());
-
-    // Without a shell in the instance nothing can be said.
-    CHECK(exec("case \"$*\" in *--cwd*) echo ran;; *) exit 127;; esac", what).out == "ran\n");
+    exec_daemon missing(program_play{.exit_status = 121});
+    const auto h = run(missing, {.argv = {"x"}, .cwd = "/opt/app"});
+    REQUIRE_FALSE(h.end);
+    CHECK(h.end.error().code == core::reason::command_failed);
+    CHECK(h.end.error().message == "directory /opt/app does not exist in instance web1");
+    CHECK(posts(missing) == 1);
 }
 
-TEST_CASE("the ends of the client are the ends of the command", "[incus]") {
-    CHECK(exec("exit 75", {.argv = {"x"}}).end.exit_code == 75);
-    CHECK(exec("kill -KILL $$", {.argv = {"x"}}).end.exit_code == 137);
-    CHECK(exec("sleep 9", {.argv = {"x"}}, 100ms).end.how == ports::ended::timed_out);
-    std::stop_source source;
-    source.request_stop();
-    incus::instance web1("/the/socket", "proj", "web1", "sh");
-    CHECK(web1.exec({.argv = {"x"}}, 5s, {}, source.get_token())->how == ports::ended::cancelled);
-}
-
-TEST_CASE("a client that is not installed is an error that names it", "[incus]") {
-    incus::instance web1("/the/socket", "proj", "web1", "no-such-incus");
-    const auto r = web1.exec({.argv = {"x"}}, 5s, {}, {});
-    REQUIRE_FALSE(r);
-    CHECK(r.error().code == core::reason::io_error);
-    CHECK(r.error().message.find("no-such-incus") != std::string::npos);
+TEST_CASE("whoever observes is told of a program once", "[incus]") {
+    exec_daemon daemon(program_play{});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    std::vector<incus::observed_time> seen;
+    web1.observe([&](const incus::observed_time& t) { seen.push_back(t); });
+    REQUIRE(web1.exec({.argv = {"echo", "a\nb"}}, 5s, {}, {}));
+    REQUIRE(seen.size() == 1);
+    CHECK(seen[0].program);
+    CHECK(seen[0].what.starts_with("echo a"));
+    CHECK(seen[0].begin <= seen[0].end);
 }

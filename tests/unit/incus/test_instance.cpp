@@ -45,9 +45,34 @@ TEST_CASE("examining reads the facts of the instance, its server and its pool", 
     CHECK(seen->facts.disks == std::vector<core::disk>{{"root", "/", "p", true, false}});
     CHECK(seen->lock == "t m b 1");
     CHECK(seen->etag == "\"tag-1\"");
-    CHECK(s.daemon.asked().size() == 4); // the project, too
     REQUIRE(s.web1.examine(5s));
-    CHECK(s.daemon.asked().size() == 5); // server and pool stay what they are
+    CHECK(s.daemon.asked().size() == 7); // server and pool stay what they are
+}
+
+TEST_CASE("a preflight is two rounds of requests", "[incus]") {
+    setup s;
+    const auto facts = s.web1.examine(5s)->facts;
+    CHECK(s.daemon.asked().size() == 6); // instance, server, project, operations; pool, room in it
+    CHECK(s.web1.check_restorable(facts, {}, 5s));
+    CHECK(s.daemon.asked().size() == 6);
+}
+
+TEST_CASE("keeping a snapshot reads along what is wanted next", "[incus]") {
+    setup s;
+    REQUIRE(s.web1.snapshot("root", "belay-t", 5s));
+    const auto before = s.daemon.asked().size();
+    const auto done = s.web1.keep("belay-t", core::wall_time{std::chrono::hours{24}}, 5s);
+    CHECK(done.expiry);
+    REQUIRE(done.snapshots);
+    CHECK(done.snapshots->size() == 1);
+    REQUIRE(done.now);
+    CHECK(done.now->etag == s.web1.examine(5s)->etag);
+    CHECK(s.daemon.asked().size() <= before + 5); // with the wait for the operation, and that examine
+
+    const auto gone = s.web1.keep("belay-x", std::nullopt, 5s);
+    REQUIRE_FALSE(gone.expiry);
+    CHECK(gone.expiry.error().code == reason::not_found);
+    CHECK(gone.snapshots);
 }
 
 TEST_CASE("the project that was read when the instance was examined serves one check", "[incus]") {

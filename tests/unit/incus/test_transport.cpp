@@ -225,7 +225,7 @@ TEST_CASE("several requests to a daemon that is away fail each", "[incus]") {
 
 TEST_CASE("an answer without end is not read without end", "[incus]") {
     http_server server(
-        [](const http_request&) { return http_reply{.body = std::string(transport::longest_body + 1, 'x')}; });
+        [](const http_request&) { return http_reply{.body = std::string(incus::longest_body + 1, 'x')}; });
     transport t(server.socket());
     const auto r = t.send({"GET", "/"}, 30s);
     REQUIRE_FALSE(r);
