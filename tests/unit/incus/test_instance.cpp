@@ -51,6 +51,7 @@ TEST_CASE("examining reads the facts of the instance, its server and its pool", 
 
 TEST_CASE("a preflight is two rounds of requests", "[incus]") {
     setup s;
+    s.daemon.pool_space = {{"total", 2}, {"used", 1}};
     const auto facts = s.web1.examine(5s)->facts;
     CHECK(s.daemon.asked().size() == 6); // instance, server, project, operations; pool, room in it
     CHECK(s.web1.check_restorable(facts, {}, 5s));
@@ -59,6 +60,7 @@ TEST_CASE("a preflight is two rounds of requests", "[incus]") {
 
 TEST_CASE("keeping a snapshot reads along what is wanted next", "[incus]") {
     setup s;
+    REQUIRE(s.web1.examine(5s));
     REQUIRE(s.web1.snapshot("root", "belay-t", 5s));
     const auto before = s.daemon.asked().size();
     const auto done = s.web1.keep("belay-t", core::wall_time{std::chrono::hours{24}}, 5s);
