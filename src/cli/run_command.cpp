@@ -30,12 +30,17 @@ namespace {
 const std::vector<std::pair<std::string, std::string>> preset_environment{
     {"DEBIAN_FRONTEND", "noninteractive"}, {"NEEDRESTART_MODE", "a"}, {"DPKG_FORCE", "confdef,confold"}};
 
+/// And the kind of terminal that the output may be shown on, as `incus exec` passes it on.
 std::vector<std::pair<std::string, std::string>> environment_of(const recipe::settings& wish, bool interactive) {
     auto env = wish.env;
     if (interactive) {
-        return env; // a person answers
+        return env; // a person answers, and the client knows the terminal
     }
-    for (const auto& preset : preset_environment) {
+    auto presets = preset_environment;
+    if (auto term = variable("TERM")) {
+        presets.emplace_back("TERM", *std::move(term));
+    }
+    for (const auto& preset : presets) {
         if (std::ranges::find(env, preset.first, &std::pair<std::string, std::string>::first) == env.end()) {
             env.push_back(preset);
         }

@@ -80,8 +80,8 @@ core::expected<std::string> incus_program() {
         }
     }
     return core::failure(core::reason::no_daemon,
-                         "the program incus is not in PATH, and belay runs commands through it: install it (package "
-                         "incus-client, or incus)");
+                         "the program incus is not in PATH, and the commands that belay prints for you need it: install "
+                         "it (package incus-client, or incus)");
 }
 
 // The file is written by the incus program, always with the same block style: two levels of keys below `remotes:`.

@@ -156,8 +156,8 @@ finding judge_client(const std::string& program, const std::string& client, cons
     if (client.empty()) {
         return fault("client",
                      "the program " + shown +
-                         " does not say its version: belay runs commands through it, so it must "
-                         "work. What it says",
+                         " does not say its version: the commands that belay prints for you need it, so it must work. "
+                         "What it says",
                      {shell_quote(program) + " --version"});
     }
     if (!server.empty() && major_of(client) != major_of(server)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Port host on a real Incus: one instance of one project, over the REST API, and `incus exec` for programs in it.
+// Port host on a real Incus: one instance of one project, over the REST API.
 #pragma once
 #include "core/coverage.hpp"
 #include "incus/operations.hpp"
@@ -9,8 +9,8 @@
 
 namespace belay::incus {
 
-/// All calls but `exec` belong to one thread. `exec` uses the incus program alone and may be called from several at
-/// once.
+/// All calls but `exec` belong to one thread. `exec` has connections of its own, and may be called from several at once
+/// and beside the others.
 ///
 /// Words of errors beyond those of the port: io_error for a request that the daemon refused or could not do (pause,
 /// discard, a stop), with the daemon's own words as the cause. Requests that change something repeat themselves while
@@ -18,7 +18,8 @@ namespace belay::incus {
 /// and before the next restore, start or discard whatever is still under way is awaited.
 class instance final : public ports::host {
 public:
-    /// `program` is the incus client, a path or a name in PATH. Nothing is asked of the daemon yet.
+    /// `program` is the incus client, a path or a name in PATH, for programs on a terminal. Nothing is asked of the
+    /// daemon yet.
     instance(std::string socket, std::string project, std::string name, std::string program = "incus");
 
     /// Whoever is told of each request and program that has ended. Before anything else is called.

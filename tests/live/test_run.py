@@ -178,9 +178,9 @@ class Limits(Web):
 class Command(Web):
     """What the command gets, and what of it is kept."""
 
-    def output(self, *args):
+    def output(self, *args, **options):
         """The log of a run. Its command sleeps a moment first: Incus may lose the output of the first milliseconds."""
-        code, report = live.report("run", "--no-checks", "--soak", "0", *args)
+        code, report = live.report("run", "--no-checks", "--soak", "0", *args, **options)
         self.assertEqual(code, 0, report["message"])
         with open(report["log"], "rb") as log:
             return log.read()
@@ -196,6 +196,13 @@ class Command(Web):
         self.assertEqual(self.output(name, "--", *show), b"noninteractive/a/confdef,confold/\n")
         self.assertEqual(self.output("--env", "OWN=a=b c", "--env", "DEBIAN_FRONTEND=dialog", name, "--", *show),
                          b"dialog/a/confdef,confold/a=b c\n")
+
+    def test_the_kind_of_terminal_is_passed_on(self):
+        name = self.web("btrfs")
+        show = ("sh", "-c", "sleep 0.2; echo ${TERM-unset}")
+        self.assertEqual(self.output(name, "--", *show, env={"TERM": "vt220"}), b"vt220\n")
+        self.assertEqual(self.output(name, "--", *show, env={"TERM": None}), b"unset\n")
+        self.assertEqual(self.output("--env", "TERM=dumb", name, "--", *show, env={"TERM": "vt220"}), b"dumb\n")
 
     def test_values_of_the_environment_are_never_written(self):
         secret = "s3cr3t-value"
