@@ -84,6 +84,7 @@ private:
     core::expected<void> await_copies(const deadline& until);
     core::expected<bool> exists(const std::string& path, const deadline& until);
     core::expected<std::vector<std::string>> missing_for(const local_settings& local, const deadline& until);
+    bool was_just_eternal(const std::string& path) const;
     core::expected<void> make_eternal(const std::string& target, const std::string& name, const deadline& until);
     std::string path_of(const std::string& target, const std::string& below = {}) const;
     std::string words_for(const std::string& target) const;
@@ -97,6 +98,7 @@ private:
     std::optional<server_state> server_;
     std::map<std::string, pool_state> pools_;    ///< seen so far
     std::map<std::string, response> read_ahead_; ///< by path: for the check that follows
+    std::map<std::string, std::chrono::steady_clock::time_point> eternal_; ///< snapshots by path, when they were read
     bool ephemeral_{false};
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance

@@ -248,6 +248,14 @@ core::expected<void> operations::wait_for_tasks(const response& list, const std:
     return {};
 }
 
+core::expected<bool> operations::is_settled(const std::string& instance, const deadline& until) {
+    if (!settled_) {
+        BELAY_TRY(const response, list, get(list_path(), until));
+        settled_ = tasks_in(list, instance).empty();
+    }
+    return settled_;
+}
+
 core::expected<void> operations::settle(const std::string& instance, const deadline& until) {
     while (!settled_) {
         BELAY_TRY(const response, list, get(list_path(), until));

@@ -73,6 +73,9 @@ public:
     /// Whether no operation that this object, or another belay before it, began can still be under way.
     bool settled() const { return settled_; }
 
+    /// Whether no operation is under way on an instance now.
+    core::expected<bool> is_settled(const std::string& instance, const deadline& until);
+
     /// Waits for the operations under way on an instance, unless it is settled. Incus does not protect a restore that
     /// is in progress: starting the instance or deleting the snapshot meanwhile destroys it.
     core::expected<void> settle(const std::string& instance, const deadline& until);

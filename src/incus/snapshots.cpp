@@ -67,9 +67,24 @@ core::expected<void> instance::snapshot(const std::string& target, const std::st
                                     fmt::format("the snapshot of {} failed", words_for(target))));
 }
 
+/// Whether a snapshot was read within the last second, and did not expire.
+bool instance::was_just_eternal(const std::string& path) const {
+    constexpr milliseconds fresh{1'000};
+    const auto seen = eternal_.find(path);
+    return seen != eternal_.end() && std::chrono::steady_clock::now() - seen->second < fresh;
+}
+
 core::expected<bool> instance::has_snapshot(const std::string& target, const std::string& name, milliseconds limit) {
-    const auto r = daemon_.get(snapshot_path(target, name), deadline(limit));
+    const auto path = snapshot_path(target, name);
+    if (was_just_eternal(path)) {
+        return true;
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const auto r = daemon_.get(path, deadline(limit));
     if (r) {
+        if (decode_expiry(r->body).empty()) {
+            eternal_[path] = begin;
+        }
         return true;
     }
     // Its words name the instance, too, which may be called anything. Of a volume it says the same whether the volume
@@ -84,6 +99,7 @@ core::expected<bool> instance::has_snapshot(const std::string& target, const std
 
 core::expected<void> instance::discard(const std::string& target, const std::string& name, milliseconds limit) {
     const deadline until(limit);
+    eternal_.clear();
     BELAY_TRY_VOID(calm(until));
     auto done = daemon_.change({"DELETE", snapshot_path(target, name)}, until);
     if (done || done.error().code == reason::not_found) {
@@ -100,8 +116,15 @@ core::expected<void> instance::discard(const std::string& target, const std::str
 }
 
 /// The pruner, every minute, deletes a snapshot that has expired also while it is being restored, and then the data is
-/// gone: so it must not expire, and that is read back, when nothing is under way on the instance any more.
+/// gone: so it must not expire, and that is read back, when nothing is under way on the instance any more. One that was
+/// looked for just before the stop, and did not expire then, is not read again: the instance is down meanwhile.
 core::expected<void> instance::make_eternal(const std::string& target, const std::string& name, const deadline& until) {
+    if (was_just_eternal(snapshot_path(target, name))) {
+        BELAY_TRY(const bool, nothing_runs, daemon_.is_settled(name_, until));
+        if (nothing_runs) {
+            return {};
+        }
+    }
     for (const bool last_look : {false, true}) {
         const auto r = daemon_.settle_and_get(name_, snapshot_path(target, name), until);
         if (!r) {
@@ -168,11 +191,13 @@ core::expected<std::vector<core::snapshot_entry>> instance::entries_in(const cor
 core::expected<void> instance::set_expiry(const std::string& target, const std::string& name,
                                           std::optional<core::wall_time> when, milliseconds limit) {
     const deadline until(limit);
+    eternal_.clear();
     return expiry_outcome(daemon_.change({"PUT", snapshot_path(target, name), expiry_body(when)}, until), target, name);
 }
 
 /// One round for the change and for what is read along.
 ports::kept instance::keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) {
+    eternal_.clear();
     auto [outcome, read] = daemon_.change_and_get({"PUT", snapshot_path("root", name), expiry_body(when)},
                                                   {path_of("root", list_of_snapshots), path()}, deadline(limit));
     ports::kept done{expiry_outcome(std::move(outcome), "root", name), entries_in(read[0], "root"), {}};

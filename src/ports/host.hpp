@@ -101,7 +101,8 @@ public:
     /// Ends a pause, also one that a daemon left behind when it died; ok when the instance is not paused (any more).
     virtual core::expected<void> unpause(milliseconds limit) = 0;
 
-    /// Whether the target has a snapshot of this name. Errors: not_found, no_permission, no_daemon.
+    /// Whether the target has a snapshot of this name. That one is there may be an answer of the last second. Errors:
+    /// not_found, no_permission, no_daemon.
     virtual core::expected<bool> has_snapshot(const std::string& target, const std::string& name,
                                               milliseconds limit) = 0;
 
@@ -116,8 +117,8 @@ public:
     /// stopped.
     virtual core::expected<void> stop(milliseconds graceful, milliseconds limit) = 0;
 
-    /// Restores a snapshot of the stopped instance, after making sure that the snapshot cannot expire meanwhile; ok
-    /// only when its operation succeeded. Error: restore_failed, no_daemon.
+    /// Restores a snapshot of the stopped instance, after making sure, by what was read within the last second, that
+    /// the snapshot cannot expire meanwhile; ok only when its operation succeeded. Error: restore_failed, no_daemon.
     virtual core::expected<void> restore(const std::string& target, const std::string& name, milliseconds limit) = 0;
 
     /// Switches off the schedule by which a target takes snapshots: `@never` on the target itself, since an empty one

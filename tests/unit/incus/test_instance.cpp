@@ -297,6 +297,48 @@ TEST_CASE("the expiry counts that a snapshot has when nothing is under way any m
     CHECK(never(s.daemon, "belay-1") == "0001-01-01T00:00:00Z");
 }
 
+TEST_CASE("a snapshot that was just looked for is not read again before it is restored", "[incus]") {
+    setup s;
+    const auto times_read = [&] {
+        return std::ranges::count(s.daemon.asked(), "GET /1.0/instances/web1/snapshots/belay-1");
+    };
+    s.daemon.snapshots["belay-1"] = {};
+    REQUIRE(s.web1.has_snapshot("root", "belay-1", 5s) == true);
+    REQUIRE(s.web1.has_snapshot("root", "belay-1", 5s) == true);
+    REQUIRE(s.web1.restore("root", "belay-1", 5s));
+    CHECK(times_read() == 1);
+
+    SECTION("unless it would have expired") {
+        s.daemon.snapshots["belay-2"] = {"2026-01-01T00:00:00Z"};
+        REQUIRE(s.web1.has_snapshot("root", "belay-2", 5s) == true);
+        REQUIRE(s.web1.restore("root", "belay-2", 5s));
+        CHECK(never(s.daemon, "belay-2") == "0001-01-01T00:00:00Z");
+    }
+    SECTION("unless something was under way since") {
+        incus::instance other(s.daemon.server.socket(), "default", "web1");
+        REQUIRE(other.has_snapshot("root", "belay-1", 5s) == true);
+        s.daemon.operations["op-1"] = {.takes = 200ms,
+                                       .effect = [&] { s.daemon.snapshots["belay-1"] = {"2026-01-01T00:00:00Z"}; }};
+        REQUIRE(other.restore("root", "belay-1", 5s));
+        CHECK(never(s.daemon, "belay-1") == "0001-01-01T00:00:00Z");
+    }
+    SECTION("unless belay itself has given it an end") {
+        REQUIRE(s.web1.set_expiry("root", "belay-1", core::wall_time{std::chrono::hours{24}}, 5s));
+        REQUIRE(s.web1.restore("root", "belay-1", 5s));
+        CHECK(never(s.daemon, "belay-1") == "0001-01-01T00:00:00Z");
+    }
+    SECTION("unless it was deleted") {
+        REQUIRE(s.web1.discard("root", "belay-1", 5s));
+        CHECK(s.web1.has_snapshot("root", "belay-1", 5s) == false);
+    }
+    SECTION("unless that was a second ago") {
+        std::this_thread::sleep_for(1'050ms);
+        s.daemon.snapshots["belay-1"] = {"2026-01-01T00:00:00Z"};
+        REQUIRE(s.web1.restore("root", "belay-1", 5s));
+        CHECK(never(s.daemon, "belay-1") == "0001-01-01T00:00:00Z");
+    }
+}
+
 TEST_CASE("nothing is restored while it is not known what is under way", "[incus]") {
     setup s;
     s.daemon.snapshots["belay-1"] = {};

@@ -295,9 +295,9 @@ TEST_CASE("a snapshot that does not exist is told from an instance that does not
         CHECK(missing.error().message.starts_with(std::string("instance ") + name + " does not exist"));
     }
     s.daemon.forbids = true;
-    CHECK(s.web1.has_snapshot("root", "belay-1", 5s).error().code == reason::no_permission);
+    CHECK(s.web1.has_snapshot("root", "belay-2", 5s).error().code == reason::no_permission);
     s.daemon.server.stop();
-    CHECK(s.web1.has_snapshot("root", "belay-1", 1s).error().code == reason::no_daemon);
+    CHECK(s.web1.has_snapshot("root", "belay-2", 1s).error().code == reason::no_daemon);
 }
 
 TEST_CASE("a snapshot is examined: its moment, its lock, what would go back and what is newer", "[incus]") {
