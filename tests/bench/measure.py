@@ -102,7 +102,7 @@ class Row:
     name: str
     value: float
     limit: float
-    unit: str = ""
+    unit: str = ""  # of value and limit: s, ms, MB, × for a count, or none for a ratio
     at_least: bool = False  # else: at most
     ours: list = dataclasses.field(default_factory=list)
     theirs: list = dataclasses.field(default_factory=list)
@@ -130,8 +130,9 @@ def added(name, limit, ours, theirs):
 
 def number(value, unit=""):
     """As the table shows it."""
-    text = {"": f"{value:.2f}", "s": f"{value:.2f}", "ms": f"{value:.1f}", "MB": f"{value:.1f}", "×": f"{value:g}"}[unit]
-    return text if unit in ("", "×") else f"{text} {unit}"
+    if unit == "×":
+        return f"{value:g}"
+    return f"{value:.{1 if unit in ('ms', 'MB') else 2}f} {unit}".rstrip()
 
 
 def time_text(seconds):

@@ -138,8 +138,7 @@ def history(stage, pairs):
 def copy(transaction: pathlib.Path, number):
     """The same transaction once more, with an ID of its own."""
     old = transaction.name
-    new = next(name for name in (f"{old[:-4]}{(int(old[-4:], 16) + 1 + number + step) % 0x10000:04x}" for step in range(0x10000))
-               if not (transaction.parent / name).exists())
+    new = f"{old[:8]}t{number // 60:06d}z-{number % 60:04x}"
     shutil.copytree(transaction, transaction.parent / new)
     journal = transaction.parent / new / "journal.jsonl"
     journal.write_bytes(sealed(journal.read_bytes().replace(old.encode(), new.encode())))

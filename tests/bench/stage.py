@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import urllib.parse
 
 import live
@@ -60,15 +61,19 @@ def _set_environment(wanted):
 
 
 class Daemon:
-    """The REST API of the daemon, on one connection."""
+    """The REST API of the daemon, on one connection, or on a new one after a pause: the daemon closes those that are idle."""
 
     def __init__(self):
         self._connection = _UnixConnection(f"{os.environ['INCUS_DIR']}/unix.socket")
+        self._used = 0
 
     def ask(self, method, path, body=None):
-        """The metadata of the answer."""
+        """(path of the operation, metadata) of the answer."""
+        if time.monotonic() - self._used > 5:
+            self._connection.close()
         self._connection.request(method, path, json.dumps(body) if body is not None else None)
         answer = json.loads(self._connection.getresponse().read())
+        self._used = time.monotonic()
         if answer["type"] == "error":
             raise measure.Failed(f"{method} {path}: {answer['error']}")
         return answer["operation"], answer["metadata"]

@@ -4,6 +4,7 @@
 
 import math
 import pathlib
+import socket
 import sys
 import tempfile
 import unittest
@@ -92,6 +93,19 @@ class Measure(unittest.TestCase):
             done = measure.program(["sleep", "0.2"], pathlib.Path(folder, "output"), watch_memory=True)
         self.assertGreater(done.peak_bytes, 100_000)
         self.assertLess(done.peak_bytes, 8_000_000)
+
+
+class Sockets(unittest.TestCase):
+    def test_whoever_connected_is_counted_also_when_it_is_gone(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{folder}/s")
+            listener.listen(10)
+            listener.setblocking(False)
+            self.assertEqual(programs.connections(listener), 0)
+            for _ in range(2):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(f"{folder}/s")
+            self.assertEqual(programs.connections(listener), 2)
 
 
 class Journals(unittest.TestCase):
