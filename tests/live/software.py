@@ -28,7 +28,7 @@ class TestCase(live.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.network, cls.subnet = cls.enterClassContext(_network())
+        cls.network, cls.subnet = cls.enterClassContext(network())
         cls.hosts = 1
 
     def server(self, *packages, name=None, pool="btrfs"):
@@ -52,7 +52,7 @@ class TestCase(live.TestCase):
 
 
 @contextlib.contextmanager
-def _network():
+def network():
     """A bridge of a name and a subnet that nobody else on this host has, tests of another daemon included."""
     for number in range(os.getpid() % 200, 250):
         name, subnet = f"bt{os.getpid() % 100000}n{number}", f"10.88.{number}"

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many requests, programs in the instance and syncs a transaction takes. On a real Incus."""
+
+import live
+
+import costs
+
+
+class Costs(live.TestCase):
+    def timings(self, name, command, code):
+        done = live.belay("run", "--no-checks", "--soak", "0", "--timings", name, "--", command)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return costs.parse(done.stdout + done.stderr)
+
+    def assert_costs(self, timings, at_most):
+        self.assertTrue(all(costs.count(timings).values()), "belay printed no timings of some kind")
+        if excess := costs.excess(timings, at_most):
+            self.fail(f"{excess}, where {at_most} is the most:\n" + "\n".join(
+                f"{timing.kind:8} at {timing.begin:9.3f} ms  {timing.what}" for timing in timings))
+
+    def setUp(self):
+        self.name = self.instance()
+        live.belay("run", "--no-checks", "--soak", "0", self.name, "--", "true", check=True)  # makes the state directory
+
+    def test_a_transaction_that_succeeds(self):
+        self.assert_costs(self.timings(self.name, "true", 0), costs.SUCCESS)
+
+    def test_a_transaction_that_is_rolled_back(self):
+        self.assert_costs(self.timings(self.name, "false", 1), costs.FAILURE)
