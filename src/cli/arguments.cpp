@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fmt/format.h>
 
@@ -388,9 +389,7 @@ void finish_run(run_options& run, const std::vector<std::string>& command, bool 
     }
 }
 
-void add_commands(CLI::App& app, raw& into) {
-    auto* run = app.add_subcommand(
-        "run", "A transaction for each instance, one after another: snapshot, command, checks; keep or undo");
+void add_run(CLI::App* run, raw& into) {
     run->option_defaults()->group("Options");
     add_instances(run, into.run.project, into.run.instances)->required(false);
     add_recipe(run, into.run.recipe);
@@ -399,11 +398,11 @@ void add_commands(CLI::App& app, raw& into) {
     add_command_options(run, into.run);
     add_check_selection(run, into.run.settings);
     add_policy(run, into.run);
-
     run->footer("Exit codes: 0 kept, 1 undone, 2 usage, 3 refused (untouched), 4 undone but not as healthy as before, "
                 "5 stuck.");
+}
 
-    auto* check = app.add_subcommand("check", "Run the health checks now and print what they say");
+void add_check(CLI::App* check, raw& into) {
     add_instances(check, into.check.project, into.check.instances);
     add_recipe(check, into.check.recipe);
     add_common(check, into.check.common, false);
@@ -411,53 +410,92 @@ void add_commands(CLI::App& app, raw& into) {
     add_check_selection(check, into.check.settings);
     add_duration(check, "--retry-for", into.check.settings.retry_for, core::limits{}.retry_for,
                  "How long a check that is not ready is asked again");
+}
 
-    auto* history = app.add_subcommand("history", "One line per transaction, newest last");
+void add_history(CLI::App* history, raw& into) {
     history->add_option("instance", into.history.instance, "Only this instance")->type_name("INSTANCE");
     add_common(history, into.history.common, false);
+}
 
-    auto* show =
-        app.add_subcommand("show", "One transaction whole (the newest): first why it failed and the last lines");
+void add_show(CLI::App* show, raw& into) {
     show->add_option("what", into.show.what, "A transaction, or the newest of an instance")->type_name("TXN|INSTANCE");
     add_common(show, into.show.common, false);
+}
 
-    auto* confirm = app.add_subcommand("confirm", "Keep the upgrade that waits for a confirmation");
+void add_confirm(CLI::App* confirm, raw& into) {
     add_target(confirm, into.confirm.project, into.confirm.what);
     add_common(confirm, into.confirm.common, false);
     confirm->footer("Exit codes: 0 kept, 1 too late, 2 usage, 3 it does not wait for a confirmation.");
+}
 
-    auto* rollback = app.add_subcommand(
-        "rollback", "Undo an upgrade that waits for a confirmation, or the newest one that was kept");
+void add_rollback(CLI::App* rollback, raw& into) {
     add_target(rollback, into.rollback.project, into.rollback.what);
     add_common(rollback, into.rollback.common, true);
     add_timings(rollback, into.rollback.common);
     add_rollback_options(rollback, into.rollback);
     rollback->footer("Exit codes: 0 undone and healthy, 2 usage, 3 refused (untouched), 4 undone but not as healthy as "
                      "before, 5 stuck.");
+}
 
-    auto* recover = app.add_subcommand("recover", "End every interrupted transaction of this host");
+void add_recover(CLI::App* recover, raw& into) {
     add_common(recover, into.recover.common, true);
     add_timings(recover, into.recover.common);
     add_duration(recover, "--daemon-wait", into.recover.daemon_wait,
                  "How long an Incus daemon that is away is waited for");
     recover->footer("Exit codes: 0 all have ended well (or nothing to do), 4 one is not as healthy as before, 5 one "
                     "could not be ended.");
+}
 
-    auto* prune =
-        app.add_subcommand("prune", "Delete belay's own old snapshots, as every kept upgrade does at its end");
+void add_prune(CLI::App* prune, raw& into) {
     add_prune_options(prune, into.prune);
+}
 
-    auto* checks = app.add_subcommand("checks", "The health checks that are installed");
+void add_checks(CLI::App* checks, raw& into) {
     add_common(checks, into.checks.common, false);
     checks->add_option("--new", into.checks.new_check, "Write a template of a check to this new file")
         ->type_name("NAME");
+}
 
-    auto* recipes = app.add_subcommand("recipes", "The recipes that are installed");
+void add_recipes(CLI::App* recipes, raw& into) {
     add_common(recipes, into.recipes.common, false);
+}
 
-    auto* doctor = app.add_subcommand("doctor", "Is this host able to run belay? Every finding with what mends it");
+void add_doctor(CLI::App* doctor, raw& into) {
     add_common(doctor, into.doctor.common, false);
     doctor->footer("Exit codes: 0 without findings, 1 with findings, 2 usage. Notes are no findings.");
+}
+
+struct subcommand {
+    const char* name;
+    const char* what;
+    void (*add_options)(CLI::App*, raw&);
+};
+
+constexpr std::array subcommands{
+    subcommand{"run", "A transaction for each instance, one after another: snapshot, command, checks; keep or undo",
+               add_run},
+    subcommand{"check", "Run the health checks now and print what they say", add_check},
+    subcommand{"history", "One line per transaction, newest last", add_history},
+    subcommand{"show", "One transaction whole (the newest): first why it failed and the last lines", add_show},
+    subcommand{"confirm", "Keep the upgrade that waits for a confirmation", add_confirm},
+    subcommand{"rollback", "Undo an upgrade that waits for a confirmation, or the newest one that was kept",
+               add_rollback},
+    subcommand{"recover", "End every interrupted transaction of this host", add_recover},
+    subcommand{"prune", "Delete belay's own old snapshots, as every kept upgrade does at its end", add_prune},
+    subcommand{"checks", "The health checks that are installed", add_checks},
+    subcommand{"recipes", "The recipes that are installed", add_recipes},
+    subcommand{"doctor", "Is this host able to run belay? Every finding with what mends it", add_doctor},
+};
+
+/// The options of a command are made only when its name is among the words: making all of them takes as long as
+/// everything else of a start.
+void add_commands(CLI::App& app, raw& into, const std::vector<std::string>& words) {
+    for (const auto& [name, what, add_options] : subcommands) {
+        auto* made = app.add_subcommand(name, what);
+        if (std::ranges::find(words, name) != words.end()) {
+            add_options(made, into);
+        }
+    }
 }
 
 request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& command, bool has_command) {
@@ -501,6 +539,8 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     return std::move(all.checks);
 }
 
+const std::string version_line = "belay " BELAY_VERSION "\n";
+
 /// CLI11 would only say that a command is missing.
 void check_command_name(CLI::App& app, const std::vector<std::string>& args) {
     if (args.empty() || args.front().starts_with('-')) {
@@ -524,23 +564,27 @@ std::variant<request, finished_early> parse_arguments(const std::vector<std::str
     std::vector<std::string> own(args.begin(), dashes);
     const std::vector<std::string> command(has_command ? dashes + 1 : dashes, args.end());
 
+    // The one question that needs no grammar.
+    if (args == std::vector<std::string>{"--version"}) {
+        return finished_early{0, version_line, {}};
+    }
     CLI::App app(
         "belay: transactional upgrades for Incus instances. A snapshot, any command, health checks: the result is "
         "kept, or the instance is put back.",
         "belay");
-    app.set_version_flag("--version", "belay " BELAY_VERSION);
+    app.set_version_flag("--version", version_line);
     app.formatter(std::make_shared<formatter>());
     app.require_subcommand(1);
     app.footer("The manual is belay(1).");
     raw all;
-    add_commands(app, all);
+    add_commands(app, all, own);
     try {
         check_command_name(app, own);
         std::ranges::reverse(own); // CLI11 takes them from the back
         app.parse(own);
         return chosen(app, all, command, has_command);
     } catch (const CLI::CallForVersion& version) {
-        return finished_early{0, std::string(version.what()) + "\n", {}};
+        return finished_early{0, version.what(), {}};
     } catch (const CLI::ParseError& problem) {
         std::ostringstream out;
         std::ostringstream err;
