@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import statistics
+import subprocess
 import threading
 import time
 
@@ -44,6 +45,20 @@ def program(argv, output, expect=0, watch_memory=False, env=None):
     if code != expect:
         raise Failed(f"{' '.join(argv)}: {code} instead of {expect}\n{text.decode(errors='replace')}")
     return Finished(seconds, text, memory.peak() if memory else 0)
+
+
+def until_line(argv, words, expect=0):
+    """Runs a program until it ends, like program(); the seconds are those until it printed a line with these words."""
+    argv, words, text, seconds = [str(word) for word in argv], words.encode(), b"", None
+    begin = time.perf_counter()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        for line in run.stdout:
+            if seconds is None and words in line:
+                seconds = time.perf_counter() - begin
+            text += line
+    if run.returncode != expect or seconds is None:
+        raise Failed(f"{' '.join(argv)}: {run.returncode} instead of {expect}, or no line with {words}\n{text.decode(errors='replace')}")
+    return Finished(seconds, text)
 
 
 class _Memory:

@@ -88,6 +88,13 @@ class Measure(unittest.TestCase):
             with self.assertRaisesRegex(measure.Failed, "3 instead of 0\nwhy"):
                 measure.program(["sh", "-c", "echo why; exit 3"], output)
 
+    def test_the_time_until_a_line_is_that_of_the_line_and_not_of_the_end(self):
+        done = measure.until_line(["sh", "-c", "echo begun; echo it runs; sleep 0.5; echo it runs"], "it runs")
+        self.assertLess(done.seconds, 0.4)
+        for silent in ("echo begun", "echo it runs; exit 3"):
+            with self.assertRaises(measure.Failed):
+                measure.until_line(["sh", "-c", silent], "it runs")
+
     def test_the_memory_is_that_of_the_program_and_not_of_this_one(self):
         with tempfile.TemporaryDirectory() as folder:
             done = measure.program(["sleep", "0.2"], pathlib.Path(folder, "output"), watch_memory=True)
