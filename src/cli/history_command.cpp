@@ -16,7 +16,8 @@ int history_command(const history_options& options) {
         return complain(state.error());
     }
     std::vector<core::error> unreadable;
-    auto entries = load_history(*state, unreadable);
+    const bool as_document = options.common.format == output_format::json;
+    auto entries = load_history(*state, unreadable, as_document ? codec::detail::whole : codec::detail::brief);
     if (!entries) {
         return complain(entries.error());
     }
@@ -28,7 +29,7 @@ int history_command(const history_options& options) {
         std::erase_if(*entries, [&](const auto& entry) { return entry.summary.instance != *options.instance; });
     }
     mark_undoable(*entries, system_clock{}.wall(), ask_incus);
-    if (options.common.format == output_format::json) {
+    if (as_document) {
         print(as_json(*entries));
     } else {
         print(report::history_table(*entries, report::style_of(STDOUT_FILENO)));

@@ -118,14 +118,14 @@ core::expected<known_transaction> load_known(const std::filesystem::path& state,
     return known;
 }
 
-core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn) {
-    BELAY_TRY(const auto, ends, journal::read_ends(journal::files_of(state, txn).journal));
-    if (ends.last) {
-        if (const auto* closed = std::get_if<core::closed>(&ends.last->what)) {
-            return report::history_entry{.summary = closed->summary};
-        }
+core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn,
+                                                   codec::detail how) {
+    BELAY_TRY(auto, last, journal::read_last(journal::files_of(state, txn).journal, how));
+    auto* end = last ? std::get_if<core::closed>(&last->what) : nullptr;
+    if (end == nullptr) {
+        return load_whole(state, txn);
     }
-    return load_whole(state, txn);
+    return report::history_entry{.summary = std::move(end->summary)};
 }
 
 core::expected<report::history_entry> load_whole(const std::filesystem::path& state, const std::string& txn) {
@@ -153,12 +153,12 @@ void mark_superseded(std::vector<report::history_entry>& entries) {
     }
 }
 
-core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
-                                                                std::vector<core::error>& unreadable) {
+core::expected<std::vector<report::history_entry>>
+load_history(const std::filesystem::path& state, std::vector<core::error>& unreadable, codec::detail how) {
     BELAY_TRY(const auto, all, journal::list_transactions(state));
     std::vector<report::history_entry> entries;
     for (const auto& txn : all) {
-        auto past = load_summary(state, txn);
+        auto past = load_summary(state, txn, how);
         if (past) {
             entries.push_back(*std::move(past));
         } else {
@@ -225,7 +225,8 @@ core::expected<std::string> find_asked(const std::filesystem::path& state, const
                                        const std::string& project) {
     BELAY_TRY(const auto, of_instance, journal::transactions_of(state, text, project));
     for (auto txn = of_instance.rbegin(); txn != of_instance.rend(); ++txn) {
-        if (const auto known = load_known(state, *txn); known && known->state.waits_for_confirmation()) {
+        const auto past = load_summary(state, *txn, codec::detail::brief);
+        if (past && past->how == report::ending::waiting) {
             return *txn;
         }
     }

@@ -27,9 +27,11 @@ struct known_transaction {
 /// Errors as of journal::read_journal.
 core::expected<known_transaction> load_known(const std::filesystem::path& state, const std::string& txn);
 
-/// A line of the history, from the ends of the journal when the transaction has ended. Errors as of
-/// journal::read_journal.
-core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn);
+/// A line of the history, from the last line of the journal when the transaction has ended. The report of one that has
+/// ended is as the reading `how` leaves it: a brief one has no phases, checks and packages. Errors as of
+/// journal::read_last, and for what has not ended as of journal::read_journal.
+core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn,
+                                                   codec::detail how = codec::detail::whole);
 
 /// The same with every phase, also of a transaction that has not ended.
 core::expected<report::history_entry> load_whole(const std::filesystem::path& state, const std::string& txn);
@@ -39,9 +41,10 @@ core::expected<report::history_entry> load_whole(const std::filesystem::path& st
 void mark_superseded(std::vector<report::history_entry>& entries);
 
 /// The history of a state directory, oldest first, with what was superseded marked; journals that cannot be read go to
-/// `unreadable`. Error: io_error.
+/// `unreadable`. Its entries are those of load_summary. Error: io_error.
 core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
-                                                                std::vector<core::error>& unreadable);
+                                                                std::vector<core::error>& unreadable,
+                                                                codec::detail how = codec::detail::brief);
 
 /// The transaction that took this one back; empty when none did.
 std::string superseded_by(const std::filesystem::path& state, const std::string& txn);

@@ -66,7 +66,17 @@ private:
         code_ = std::max(code_, unknown_state);
     }
 
+    /// Whether a transaction has nothing left to be done, from the last line of its journal.
+    bool has_ended(const std::string& txn) const {
+        const auto last = journal::read_last(journal::files_of(state_, txn).journal, codec::detail::brief);
+        const auto* end = last && *last ? std::get_if<core::closed>(&(*last)->what) : nullptr;
+        return end != nullptr && end->summary.how != core::outcome::stuck;
+    }
+
     void look_at(const std::string& txn) {
+        if (has_ended(txn)) {
+            return;
+        }
         const auto known = load_known(state_, txn);
         if (!known) {
             return fail(known.error());

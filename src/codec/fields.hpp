@@ -102,7 +102,7 @@ public:
 
     template <class T>
     void key(const char* name, T& value) {
-        if (const auto found = object_.find(name); found != object_.end()) {
+        if (const auto found = find(name); found != object_.end()) {
             read(*found, path_ + name, value);
         } else {
             complain(path_ + name, "is missing");
@@ -111,7 +111,7 @@ public:
 
     template <class T>
     void maybe(const char* name, T& value) {
-        if (const auto found = object_.find(name); found != object_.end() && !found->is_null()) {
+        if (const auto found = find(name); found != object_.end() && !found->is_null()) {
             read(*found, path_ + name, value);
         }
     }
@@ -159,6 +159,16 @@ public:
     }
 
 private:
+    /// Keys are asked for in the order in which they were written, so the one behind the last one is looked at first.
+    json::const_iterator find(std::string_view name) {
+        const bool is_next = next_ != object_.end() && next_.key() == name;
+        const auto found = is_next ? next_ : object_.find(name);
+        if (found != object_.end()) {
+            next_ = std::next(found);
+        }
+        return found;
+    }
+
     template <class T>
     void read_integer(const json& from, const std::string& path, T& value) {
         if (from.is_number_unsigned() && std::in_range<T>(from.get<std::uint64_t>())) {
@@ -192,6 +202,7 @@ private:
     }
 
     const json& object_;
+    json::const_iterator next_{object_.begin()};
     std::string path_;
     std::string& problem_;
 };

@@ -76,6 +76,38 @@ core::expected<void> check_version(const json& object) {
     return {};
 }
 
+/// Where the quote is that ends the JSON text which begins with the one at `i`; the end of all when there is none.
+std::size_t end_of_text(std::string_view all, std::size_t i) {
+    for (++i; i < all.size() && all[i] != '"'; ++i) {
+        i += all[i] == '\\' ? 1 : 0;
+    }
+    return i;
+}
+
+/// Compact JSON with `[]` for every list of objects. What is not whole before is not whole after it.
+std::string without_lists_of_objects(std::string_view text) {
+    std::string kept;
+    kept.reserve(text.size());
+    std::size_t depth = 0; // of brackets, from that of the list on
+    std::size_t begin = 0; // of what is kept and not yet copied
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '"') {
+            i = end_of_text(text, i);
+        } else if (depth == 0) {
+            if (text[i] == '[' && text.substr(i + 1).starts_with('{')) {
+                kept += text.substr(begin, i + 1 - begin);
+                depth = 1;
+            }
+        } else if (text[i] == '[' || text[i] == '{') {
+            ++depth;
+        } else if ((text[i] == ']' || text[i] == '}') && --depth == 0) {
+            begin = i;
+        }
+    }
+    kept += text.substr(begin);
+    return kept;
+}
+
 } // namespace
 
 std::string to_json_line(const core::record& r) {
@@ -94,8 +126,9 @@ std::string to_json_line(const core::record& r) {
     return dumped(object);
 }
 
-core::expected<core::record> from_json_line(std::string_view line) {
-    const auto object = json::parse(line, nullptr, false);
+core::expected<core::record> from_json_line(std::string_view line, detail how) {
+    const auto shorter = how == detail::brief ? without_lists_of_objects(line) : std::string{};
+    const auto object = json::parse(how == detail::brief ? std::string_view(shorter) : line, nullptr, false);
     if (!object.is_object()) {
         return core::failure(core::reason::io_error, "no record: not a JSON object");
     }
@@ -127,6 +160,10 @@ core::expected<core::record> from_json_line(std::string_view line) {
 }
 
 bool is_newer(std::string_view line) {
+    static_assert(core::record::version == 1);
+    if (line.starts_with(R"({"v":1,)")) {
+        return false; // nearly all of them, so this is what they cost
+    }
     const auto object = json::parse(line, nullptr, false);
     if (!object.is_object()) {
         return false;

@@ -73,6 +73,26 @@ bool is_control(std::string_view character) {
     return character.size() == 2 && first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0; // C1
 }
 
+/// Whether a terminal gets a byte as it is: printable ASCII, and what moves on in the text.
+bool passes(char c) {
+    return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t' || c == '\r';
+}
+
+/// How many bytes at the start of `text` are whole characters that a terminal gets as they are.
+std::size_t passing_prefix(std::string_view text) {
+    std::size_t size = 0;
+    for (;;) {
+        const auto rest = text.substr(size);
+        const auto ascii = static_cast<std::size_t>(std::ranges::find_if_not(rest, passes) - rest.begin());
+        size += ascii;
+        const auto length = ascii == rest.size() ? 0 : valid_prefix(rest.substr(ascii));
+        if (length < 2 || is_control(rest.substr(ascii, length))) {
+            return size;
+        }
+        size += length;
+    }
+}
+
 } // namespace
 
 std::string valid_utf8(std::string_view bytes) {
@@ -157,8 +177,16 @@ std::string glob_escape(std::string_view text) {
 std::string terminal_filter::feed(std::string_view bytes) {
     std::string safe;
     safe.reserve(bytes.size());
-    for (const char c : bytes) {
-        take(c, safe);
+    while (!bytes.empty()) {
+        const bool may_pass =
+            mode_ == mode::text && partial_.empty() && (passes(bytes.front()) || (bytes.front() & 0x80) != 0);
+        const auto size = may_pass ? passing_prefix(bytes) : 0; // nearly all of any output
+        if (size > 0) {
+            safe += bytes.substr(0, size);
+        } else {
+            take(bytes.front(), safe);
+        }
+        bytes.remove_prefix(std::max<std::size_t>(size, 1));
     }
     return safe;
 }
@@ -227,9 +255,7 @@ void terminal_filter::take_text(char c, std::string& safe) {
         } else {
             partial_ = c;
         }
-    } else if (byte >= 0x20 && byte != 0x7f) {
-        safe += c;
-    } else if (c == '\n' || c == '\t' || c == '\r') {
+    } else if (passes(c)) {
         safe += c;
     }
 }

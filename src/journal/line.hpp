@@ -7,6 +7,7 @@
 // of this line's bytes up to, not with, `,"sum"`. So a line that is missing, doubled or in another place is seen as
 // well as one that was altered.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ inline constexpr std::string_view first_sum = "00000000";
 
 /// `,"sum":"xxxxxxxx"}`
 inline constexpr std::size_t seal_size = 18;
+
+/// The CRC-32 of bytes; `before` is that of what stands before them.
+std::uint32_t crc32(std::string_view bytes, std::uint32_t before = 0);
 
 /// A record's JSON, with its checksum and without the newline.
 std::string seal(std::string_view json, std::string_view sum_before);

@@ -253,10 +253,10 @@ bool file_locks::locked_since(const std::string& txn, const std::string& uuid) c
 
 namespace {
 
-/// Whether a transaction took back an upgrade of the instance, from the ends of its journal.
+/// Whether a transaction took back an upgrade of the instance, from the end of its journal.
 bool is_undo(const std::filesystem::path& journal, const std::string& project, const std::string& instance) {
-    const auto ends = read_ends(journal);
-    const auto* end = ends && ends->last ? std::get_if<core::closed>(&ends->last->what) : nullptr;
+    const auto last = read_last(journal, codec::detail::brief);
+    const auto* end = last && *last ? std::get_if<core::closed>(&(*last)->what) : nullptr;
     return end != nullptr && !end->summary.undoes.empty() && end->summary.project == project &&
            end->summary.instance == instance;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/reader.hpp"
 
-#include "codec/record_json.hpp"
 #include "core/names.hpp"
 #include "core/text.hpp"
 #include "journal/line.hpp"
@@ -21,7 +20,7 @@ namespace belay::journal {
 
 namespace {
 
-constexpr std::size_t chunk_size = 64 * 1024;
+constexpr std::size_t chunk_size = 16 * 1024; // most journals
 
 core::error unreadable(const std::filesystem::path& file, int error_number) {
     return io_failure("could not read the journal " + file.string(), error_number);
@@ -29,22 +28,15 @@ core::error unreadable(const std::filesystem::path& file, int error_number) {
 
 constexpr std::string_view damage = " is damaged: ";
 
-/// The error for a line that nobody can trust; `number` counts from 1, 0 is the last one.
+/// The error for a line that nobody can trust; `number` counts from 1.
 core::error damaged(const std::filesystem::path& file, std::size_t number, const std::string& what) {
     const auto txn = file.parent_path().filename().string();
-    const auto line = number == 0 ? std::string("last line") : fmt::format("line {}", number);
     return {core::reason::io_error,
-            fmt::format("{} of the journal {}{}{}. belay does not act on it: look at the instance and its "
+            fmt::format("line {} of the journal {}{}{}. belay does not act on it: look at the instance and its "
                         "snapshot {} by hand, or bring the file back from a backup; when all is in order, move the "
                         "directory {} away",
-                        line, file.string(), damage, what, core::snapshot_name(txn), file.parent_path().string()),
+                        number, file.string(), damage, what, core::snapshot_name(txn), file.parent_path().string()),
             "", false};
-}
-
-core::error not_understood(const std::filesystem::path& file, std::size_t number, const core::error& why) {
-    const auto line = number == 0 ? std::string("last line") : fmt::format("line {}", number);
-    return {core::reason::io_error, fmt::format("{} of the journal {}: {}", line, file.string(), why.message), "",
-            false};
 }
 
 /// A whole line with more behind it: what was lost is the newline between two lines. A tear cannot do that.
@@ -126,22 +118,40 @@ core::expected<std::string> read_all(const std::filesystem::path& file) {
     return bytes;
 }
 
+/// The record of a line that is whole.
+core::expected<core::record> understood(const std::filesystem::path& file, std::size_t number, std::string_view line,
+                                        codec::detail how) {
+    auto record = codec::from_json_line(line, how);
+    if (!record) {
+        return core::failure(core::reason::io_error, fmt::format("line {} of the journal {}: {}", number, file.string(),
+                                                                 record.error().message));
+    }
+    return record;
+}
+
 } // namespace
 
 bool is_damage(const core::error& e) {
     return e.message.find(damage) != std::string::npos;
 }
 
-core::expected<journal_contents> read_journal(const std::filesystem::path& file) {
-    BELAY_TRY(const auto, bytes, read_all(file));
+namespace {
+
+/// Verifies the lines of a journal and hands each whole one to `see(number, line)`. What is torn at the end is passed
+/// over, and told by the result, which has no records.
+template <class See>
+core::expected<journal_contents> go_through(const std::filesystem::path& file, std::string_view bytes, const See& see) {
     journal_contents contents;
     contents.last_sum = first_sum;
-    std::string_view rest = bytes;
+    auto rest = bytes;
     for (std::size_t number = 1; !rest.empty(); ++number) {
         const auto newline = rest.find('\n');
         const auto line = rest.substr(0, newline);
         const bool whole = newline != std::string_view::npos && sealed_after(line, contents.last_sum);
-        if (!whole && !codec::is_newer(line)) {
+        if (codec::is_newer(line)) {
+            return std::unexpected(understood(file, number, line, codec::detail::brief).error());
+        }
+        if (!whole) {
             const bool is_last = newline == std::string_view::npos || newline + 1 == rest.size();
             if (!is_last || !may_be_torn(line, newline != std::string_view::npos, contents.last_sum)) {
                 return std::unexpected(damaged(file, number, what_is_wrong_with(line)));
@@ -149,11 +159,7 @@ core::expected<journal_contents> read_journal(const std::filesystem::path& file)
             contents.torn = true;
             break;
         }
-        auto record = codec::from_json_line(line);
-        if (!record) {
-            return std::unexpected(not_understood(file, number, record.error()));
-        }
-        contents.records.push_back(*std::move(record));
+        BELAY_TRY_VOID(see(number, line));
         contents.last_sum = sum_of(line);
         rest.remove_prefix(newline + 1);
         contents.good_size += newline + 1;
@@ -161,95 +167,35 @@ core::expected<journal_contents> read_journal(const std::filesystem::path& file)
     return contents;
 }
 
-namespace {
-
-/// The first line, without its newline; nothing when there is no newline.
-core::expected<std::optional<std::string>> first_line(const std::filesystem::path& file, const unique_fd& fd) {
-    std::string line;
-    for (;;) {
-        BELAY_TRY(const auto, chunk, read_at(file, fd, line.size(), chunk_size));
-        const auto newline = chunk.find('\n');
-        line.append(chunk, 0, newline);
-        if (newline != std::string::npos) {
-            return line;
-        }
-        if (chunk.size() < chunk_size) {
-            return std::nullopt;
-        }
-    }
-}
-
-struct last_of_file {
-    std::string line;       ///< without its newline
-    std::string sum_before; ///< of the line before it
-    bool has_newline{};
-    bool is_only{};
-};
-
-/// The last line. Reads from the end, twice as much each time, until it has all of it and the checksum before it.
-core::expected<last_of_file> last_line(const std::filesystem::path& file, const unique_fd& fd, std::uint64_t size) {
-    constexpr std::size_t sum_and_newline = 11; // xxxxxxxx"}\n
-    for (std::uint64_t length = chunk_size;; length *= 2) {
-        const auto begin = size > length ? size - length : 0;
-        BELAY_TRY(const auto, tail, read_at(file, fd, begin, static_cast<std::size_t>(size - begin)));
-        const bool has_newline = tail.ends_with('\n');
-        const auto text = std::string_view(tail).substr(0, tail.size() - (has_newline ? 1 : 0));
-        const auto before = text.rfind('\n');
-        if (before == std::string_view::npos && begin == 0) {
-            return last_of_file{std::string(text), std::string(first_sum), has_newline, true};
-        }
-        if (before != std::string_view::npos && (before + 1 >= sum_and_newline || begin == 0)) {
-            const auto at = before + 1 < sum_and_newline ? 0 : before + 1 - sum_and_newline;
-            return last_of_file{std::string(text.substr(before + 1)), std::string(text.substr(at, first_sum.size())),
-                                has_newline, false};
-        }
-    }
-}
-
-/// The record of a line, or nothing when the line is not whole.
-core::expected<std::optional<core::record>> record_of(const std::filesystem::path& file, std::size_t number,
-                                                      std::string_view line, std::string_view sum_before) {
-    if (!sealed_after(line, sum_before) && !codec::is_newer(line)) {
-        return std::nullopt;
-    }
-    auto record = codec::from_json_line(line);
-    if (!record) {
-        return std::unexpected(not_understood(file, number, record.error()));
-    }
-    return *std::move(record);
-}
-
 } // namespace
 
-core::expected<journal_ends> read_ends(const std::filesystem::path& file) {
-    BELAY_TRY(const auto, fd, open_journal(file));
-    const auto size = fd ? ::lseek(fd.get(), 0, SEEK_END) : 0;
-    journal_ends ends;
-    if (size <= 0) {
-        return ends;
+core::expected<journal_contents> read_journal(const std::filesystem::path& file) {
+    BELAY_TRY(const auto, bytes, read_all(file));
+    std::vector<core::record> records;
+    const auto read = [&](std::size_t number, std::string_view line) -> core::expected<void> {
+        BELAY_TRY(auto, record, understood(file, number, line, codec::detail::whole));
+        records.push_back(std::move(record));
+        return {};
+    };
+    BELAY_TRY(auto, contents, go_through(file, bytes, read));
+    contents.records = std::move(records);
+    return contents;
+}
+
+core::expected<std::optional<core::record>> read_last(const std::filesystem::path& file, codec::detail how) {
+    BELAY_TRY(const auto, bytes, read_all(file));
+    std::size_t count = 0;
+    std::string_view last;
+    const auto remember = [&](std::size_t number, std::string_view line) -> core::expected<void> {
+        count = number;
+        last = line;
+        return {};
+    };
+    BELAY_TRY_VOID(go_through(file, bytes, remember));
+    if (count == 0) {
+        return std::nullopt;
     }
-    BELAY_TRY(const auto, last, last_line(file, fd, static_cast<std::uint64_t>(size)));
-    if (!last.is_only) {
-        BELAY_TRY(const auto, line, first_line(file, fd));
-        BELAY_TRY(auto, record, record_of(file, 1, line.value_or(""), first_sum));
-        if (!record) {
-            return std::unexpected(damaged(file, 1, what_is_wrong_with(line.value_or(""))));
-        }
-        ends.first = std::move(record);
-    }
-    if (last.has_newline) {
-        const std::size_t number = last.is_only ? 1 : 0;
-        BELAY_TRY(auto, record, record_of(file, number, last.line, last.sum_before));
-        if (!record && !may_be_torn(last.line, true, last.sum_before)) {
-            return std::unexpected(damaged(file, number, what_is_wrong_with(last.line)));
-        }
-        ends.last = std::move(record);
-    }
-    ends.torn = !ends.last;
-    if (last.is_only) {
-        ends.first = ends.last;
-    }
-    return ends;
+    return understood(file, count, last, how);
 }
 
 core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state) {
@@ -276,18 +222,34 @@ core::expected<std::optional<std::string>> find_by_beginning(const std::vector<s
     return found.front();
 }
 
-/// The first record of a journal; nothing when it cannot be read.
+/// The first line, without its newline; nothing when there is no newline.
+core::expected<std::optional<std::string>> first_line(const std::filesystem::path& file, const unique_fd& fd) {
+    std::string line;
+    for (;;) {
+        BELAY_TRY(const auto, chunk, read_at(file, fd, line.size(), chunk_size));
+        const auto newline = chunk.find('\n');
+        line.append(chunk, 0, newline);
+        if (newline != std::string::npos) {
+            return line;
+        }
+        if (chunk.size() < chunk_size) {
+            return std::nullopt;
+        }
+    }
+}
+
+/// The first record of a journal, briefly; nothing when it cannot be read.
 std::optional<core::record> first_record(const std::filesystem::path& journal) {
     const auto fd = open_journal(journal);
     if (!fd || !*fd) {
         return std::nullopt;
     }
     const auto line = first_line(journal, *fd);
-    if (!line || !*line) {
+    if (!line || !*line || !sealed_after(**line, first_sum)) {
         return std::nullopt;
     }
-    auto record = record_of(journal, 1, **line, first_sum);
-    return record ? *std::move(record) : std::nullopt;
+    auto record = codec::from_json_line(**line, codec::detail::brief);
+    return record ? std::optional(*std::move(record)) : std::nullopt;
 }
 
 /// When a transaction about this instance began; nothing when it is about another one, or cannot be read.

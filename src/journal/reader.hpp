@@ -2,6 +2,7 @@
 // Reads journals. A torn last line is what a crash leaves, and is passed over; any other damage is an error, because
 // whoever acts on half a history may delete the one snapshot that is needed.
 #pragma once
+#include "codec/record_json.hpp"
 #include "core/event.hpp"
 #include "journal/transaction_journal.hpp"
 
@@ -29,14 +30,9 @@ core::expected<journal_contents> read_journal(const std::filesystem::path& file)
 /// Whether an error of these functions means damage: not a journal of a newer belay, and not one that may not be read.
 bool is_damage(const core::error& e);
 
-struct journal_ends {
-    std::optional<core::record> first; ///< nothing when the file is empty or its only line is torn
-    std::optional<core::record> last;  ///< the last line's record; nothing when that line is torn
-    bool torn{};
-};
-
-/// First and last record only, without reading what is between. Errors as of read_journal, for those two lines.
-core::expected<journal_ends> read_ends(const std::filesystem::path& file);
+/// The last record; nothing where read_journal has no records. All lines are verified, but only the last one is
+/// understood: errors as of read_journal, except that a sound line before it may hold whatever record.
+core::expected<std::optional<core::record>> read_last(const std::filesystem::path& file, codec::detail how);
 
 /// The IDs of all transactions, oldest first; none when there is no state directory.
 core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state);

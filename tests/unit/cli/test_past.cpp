@@ -88,6 +88,11 @@ TEST_CASE("a transaction that has ended is known by its report") {
     CHECK(whole->how == ending::closed);
     CHECK_FALSE(whole->until);
     CHECK(cli::load_summary(state.path(), txn)->summary == events.report());
+    auto brief = events.report();
+    REQUIRE_FALSE(brief.phases.empty());
+    brief.phases.clear();
+    brief.checks.clear();
+    CHECK(cli::load_summary(state.path(), txn, codec::detail::brief)->summary == brief);
 }
 
 TEST_CASE("a transaction that was interrupted is known by how far it came, and by what ends it") {

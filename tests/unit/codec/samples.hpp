@@ -151,6 +151,8 @@ inline std::vector<std::string> odd_texts() {
         "\xC3\xA4\xE2\x82\xAC\xF0\x9F\xA7\x97 \xE2\x80\xA8 \xEF\xBF\xBD \xEF\xBB\xBF",
         "null",
         "{}",
+        R"([{"a":"[{\\"},{}],"b":[{)",
+        R"(}]"}],"[{"\\)",
         "-1e999",
         std::string(100'000, 'x'),
     };

@@ -50,6 +50,19 @@ void check_round_trip(const core::record& original) {
     CHECK(codec::to_json_line(back) == line);
 }
 
+/// A document without the objects in its arrays.
+json without_lists_of_objects(json document) {
+    if (document.is_array() && !document.empty() && document[0].is_object()) {
+        return json::array();
+    }
+    if (document.is_object()) {
+        for (auto& value : document) {
+            value = without_lists_of_objects(value);
+        }
+    }
+    return document;
+}
+
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
     const auto at = text.find(from);
     REQUIRE(at != std::string::npos);
@@ -64,6 +77,49 @@ TEST_CASE("every event survives the way to JSON and back, whatever its texts", "
             check_round_trip(record_of(e, text));
         }
     }
+}
+
+TEST_CASE("a brief reading lacks the lists of objects, and nothing else", "[codec]") {
+    for (const auto& text : odd_texts()) {
+        for (const auto& e : all_events(text)) {
+            const auto line = codec::to_json_line(record_of(e, text));
+            const auto brief = codec::from_json_line(line, codec::detail::brief);
+            INFO(line.substr(0, 2000));
+            REQUIRE(brief);
+            const auto left = without_lists_of_objects(json::parse(line)).dump();
+            CHECK(codec::to_json_line(*brief) == codec::to_json_line(read(left)));
+        }
+    }
+    const auto line = codec::to_json_line(record_of(core::closed{full_report("x")}, "x"));
+    auto expected = full_report("x");
+    expected.phases.clear();
+    expected.checks.clear();
+    expected.packages = core::package_diff{};
+    CHECK(std::get<core::closed>(codec::from_json_line(line, codec::detail::brief)->what).summary == expected);
+}
+
+TEST_CASE("a brief reading has the errors of a whole one", "[codec]") {
+    const auto line = codec::to_json_line(record_of(core::closed{full_report("x")}, "x"));
+    for (std::size_t size = 0; size < line.size(); ++size) {
+        REQUIRE_FALSE(codec::from_json_line(line.substr(0, size), codec::detail::brief));
+    }
+    for (const auto& wrong : {replaced(line, "closed", "mooted"), replaced(line, "\"v\":1", "\"v\":2"),
+                              replaced(line, "\"outcome\"", "\"\""), replaced(line, "\"phases\":[{", "\"faces\":[{"),
+                              line + "]", std::string("[{"), std::string("\"\\")}) {
+        const auto brief = codec::from_json_line(wrong, codec::detail::brief);
+        REQUIRE_FALSE(brief);
+        CHECK(brief.error().message == problem_with(wrong));
+    }
+}
+
+TEST_CASE("keys may come in any order", "[codec]") {
+    const auto line = codec::to_json_line(record_of(core::closed{full_report("x")}, "x"));
+    const auto document = json::parse(line);
+    auto backwards = json::object();
+    for (auto item = document.rbegin(); item != document.rend(); ++item) {
+        backwards[item.key()] = item.value();
+    }
+    CHECK(codec::to_json_line(read(backwards.dump())) == line);
 }
 
 TEST_CASE("no field of an event gets lost", "[codec]") {

@@ -7,6 +7,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <random>
+
 using namespace belay::core;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
@@ -100,6 +102,31 @@ TEST_CASE("terminal control is stripped from a stream, wherever it is cut") {
         pieces += filter.feed(std::string_view(text).substr(cut));
         pieces += filter.finish();
         CHECK(pieces == safe);
+    }
+}
+
+TEST_CASE("what a terminal gets does not depend on the pieces in which the output comes") {
+    const std::vector<std::string_view> parts{
+        "text", "\n",       "\r",       "\t",           "\x1b",     "[31m",     "]",        "\a",
+        "\\",   "\xC2\x9B", "\xC3\xA4", "\xE2\x82\xAC", "\xE2\x82", "\xED\xA0", "\xF0\x9F", "\xA7\x97",
+        "\xFF", "\x7F",     "P",        "\xC0\xAF",     "m",        "\x01",     "("};
+    std::mt19937 random(11);
+    for (int round = 0; round < 3000; ++round) {
+        std::string text;
+        for (int i = 0; i < 12; ++i) {
+            text += parts[random() % parts.size()];
+        }
+        terminal_filter whole;
+        auto at_once = whole.feed(text);
+        at_once += whole.finish();
+        terminal_filter filter;
+        std::string one_by_one;
+        for (const char& c : text) {
+            one_by_one += filter.feed({&c, 1});
+        }
+        one_by_one += filter.finish();
+        REQUIRE(at_once == one_by_one);
+        REQUIRE(valid_utf8(at_once) == at_once);
     }
 }
 

@@ -32,6 +32,22 @@ std::string joined(const std::vector<std::string>& lines) {
     return text;
 }
 
+/// What is read of the last line alone is what the whole reading has for it, or its error.
+void check_last(const fs::path& file, const core::expected<journal::journal_contents>& all) {
+    for (const auto how : {codec::detail::whole, codec::detail::brief}) {
+        const auto last = journal::read_last(file, how);
+        REQUIRE(last.has_value() == all.has_value());
+        if (!all) {
+            CHECK(last.error().message == all.error().message);
+            continue;
+        }
+        REQUIRE(last->has_value() == !all->records.empty());
+        if (*last) {
+            CHECK(codec::to_json_line(**last) == codec::to_json_line(all->records.back()));
+        }
+    }
+}
+
 /// A journal that can be damaged.
 struct sample {
     temporary_directory directory;
@@ -47,7 +63,9 @@ struct sample {
 
     core::expected<journal::journal_contents> with(std::string_view bytes) const {
         write_file(file, bytes);
-        return journal::read_journal(file);
+        auto read = journal::read_journal(file);
+        check_last(file, read);
+        return read;
     }
 
     /// Reads it as damaged and returns the message.
@@ -97,10 +115,11 @@ TEST_CASE("an empty journal has no records, and neither has one whose file was n
     CHECK(empty->last_sum == journal::first_sum);
     fs::remove(s.file);
     CHECK(journal::read_journal(s.file)->records.empty());
-    CHECK_FALSE(journal::read_ends(s.file)->first);
+    CHECK_FALSE(*journal::read_last(s.file, codec::detail::whole));
     CHECK_FALSE(journal::read_journal(s.directory.path() / "nowhere" / "journal.jsonl"));
     fs::create_directory(s.file);
     CHECK_FALSE(journal::read_journal(s.file));
+    CHECK_FALSE(journal::read_last(s.file, codec::detail::whole));
 }
 
 TEST_CASE("a last record that is torn, at whatever byte, is passed over", "[journal]") {
@@ -112,11 +131,6 @@ TEST_CASE("a last record that is torn, at whatever byte, is passed over", "[jour
         CHECK(read->torn);
         CHECK(read->records.size() == s.lines.size() - 1);
         CHECK(read->good_size == before);
-        const auto ends = journal::read_ends(s.file);
-        REQUIRE(ends);
-        CHECK(ends->torn);
-        CHECK(ends->first);
-        CHECK_FALSE(ends->last);
     }
     CHECK_FALSE(s.with(s.whole.substr(0, before))->torn);
 }
@@ -128,7 +142,6 @@ TEST_CASE("a journal that is torn within its only line has no records", "[journa
         REQUIRE(read);
         CHECK(read->torn);
         CHECK(read->records.empty());
-        CHECK_FALSE(journal::read_ends(s.file)->first);
     }
 }
 
@@ -139,7 +152,6 @@ TEST_CASE("blocks at the end that never got to the disk are a torn last line", "
     CHECK(s.with(zeros)->records.size() == s.lines.size() - 1);
     zeros = s.whole.substr(0, before) + std::string(s.lines.back().size(), '\0') + "\n";
     CHECK(s.with(zeros)->torn);
-    CHECK(journal::read_ends(s.file)->torn);
     CHECK(s.with(s.whole.substr(0, before) + "what was on the disk before\n")->torn);
 }
 
@@ -148,9 +160,6 @@ TEST_CASE("a last line that is whole but altered is damage, not a tear", "[journ
     auto altered = s.whole;
     altered[altered.rfind("it ended")] = 'I';
     CHECK(names_line(s.damage(altered), static_cast<int>(s.lines.size())));
-    const auto ends = journal::read_ends(s.file);
-    REQUIRE_FALSE(ends);
-    CHECK(ends.error().message.find("last line") != std::string::npos);
 }
 
 TEST_CASE("any altered byte before the last line is damage", "[journal]") {
@@ -214,9 +223,6 @@ TEST_CASE("a journal of a newer belay says so, wherever the newer record stands"
         REQUIRE_FALSE(read);
         CHECK(read.error().message.find("version 2") != std::string::npos);
         CHECK(read.error().message.find("damaged") == std::string::npos);
-        const auto ends = journal::read_ends(s.file);
-        REQUIRE_FALSE(ends);
-        CHECK(ends.error().message.find("version 2") != std::string::npos);
     }
 }
 
@@ -229,28 +235,25 @@ TEST_CASE("a whole record of an unknown type is an error, even as the last one",
     CHECK(read.error().message.find("'mooted!'") != std::string::npos);
 }
 
-TEST_CASE("the ends are what the whole journal begins and ends with", "[journal]") {
+TEST_CASE("of a journal that is read for its last line, only that one is understood", "[journal]") {
     const sample s;
-    for (std::size_t count = 1; count <= s.lines.size(); ++count) {
-        write_file(s.file, joined({s.lines.begin(), s.lines.begin() + static_cast<std::ptrdiff_t>(count)}));
-        const auto ends = journal::read_ends(s.file);
-        REQUIRE(ends);
-        REQUIRE(ends->first);
-        REQUIRE(ends->last);
-        CHECK(ends->first->seq == 1);
-        CHECK(ends->last->seq == count);
-        CHECK_FALSE(ends->torn);
-    }
+    auto json = codec::to_json_line(record_of(2, core::decided{}));
+    json.replace(json.find("decided"), 7, "mooted!");
+    const auto second = journal::seal(json, journal::sum_of(s.lines[0]));
+    const auto third = journal::seal(codec::to_json_line(record_of(3, core::decided{})), journal::sum_of(second));
+    write_file(s.file, joined({s.lines[0], second, third}));
+    CHECK_FALSE(journal::read_journal(s.file));
+    CHECK((*journal::read_last(s.file, codec::detail::brief))->seq == 3);
 }
 
-TEST_CASE("the ends may be longer than any buffer", "[journal]") {
+TEST_CASE("lines may be longer than any buffer", "[journal]") {
     const temporary_directory directory;
     const auto store = open_store(directory.path() / "state");
     const auto line_of = [](std::size_t length) {
         return codec::to_json_line(record_of(3, core::warned{std::string(length, 'x')})).size() + journal::seal_size;
     };
-    // Around the size of the chunk that is read, so that the end of the line before falls on both sides of its edge.
-    constexpr std::size_t chunk = 64 * 1024;
+    // Around the size of the chunk that is read, so that the end of a line falls on both sides of its edge.
+    constexpr std::size_t chunk = 16 * 1024;
     std::vector<std::size_t> lengths{2 * chunk, 1'000'000};
     for (std::size_t size = chunk - 16; size <= chunk + 16; ++size) {
         lengths.push_back(size - line_of(0));
@@ -261,23 +264,12 @@ TEST_CASE("the ends may be longer than any buffer", "[journal]") {
         const auto file =
             write_journal(store, core::make_transaction_id({}, ++number),
                           {record_of(1, long_one), record_of(2, core::warned{"short"}), record_of(3, long_one)});
-        const auto ends = journal::read_ends(file);
-        REQUIRE(ends);
-        REQUIRE(ends->first);
-        REQUIRE(ends->last);
-        CHECK(std::get<core::warned>(ends->first->what).message == long_one.message);
-        CHECK(ends->last->seq == 3);
+        const auto all = journal::read_journal(file);
+        REQUIRE(all);
+        REQUIRE(all->records.size() == 3);
+        CHECK(std::get<core::warned>(all->records.back().what).message == long_one.message);
+        check_last(file, all);
     }
-}
-
-TEST_CASE("a damaged first line is an error for the ends, too", "[journal]") {
-    const sample s;
-    auto altered = s.whole;
-    altered[20] ^= 1;
-    write_file(s.file, altered);
-    const auto ends = journal::read_ends(s.file);
-    REQUIRE_FALSE(ends);
-    CHECK(names_line(ends.error().message, 1));
 }
 
 TEST_CASE("transactions are listed by time, and nothing else is", "[journal]") {
@@ -305,15 +297,21 @@ TEST_CASE("a transaction is found by its ID, the beginning of it, or the instanc
     begin("20261123t224000z-0003", "web1", "default");
     begin("20261124t224000z-0004", "web1", "other");
     write_file(begin("20261125t224000z-0005", "web1", "default"), "garbage\nmore\n");
+    const auto altered = begin("20261126t224000z-0006", "web8", "default");
+    auto text = content(altered);
+    for (auto at = text.find("web8"); at != std::string::npos; at = text.find("web8")) {
+        text.replace(at, 4, "web9");
+    }
+    write_file(altered, text);
 
     CHECK(journal::find_transaction(state, "20251123t224000z-0002") == "20251123t224000z-0002");
     CHECK(journal::find_transaction(state, "20261124") == "20261124t224000z-0004");
     CHECK(journal::find_transaction(state, "web1") == "20261124t224000z-0004");
     CHECK(journal::find_transaction(state, "web1", "default") == "20261123t224000z-0003");
     CHECK(journal::find_transaction(state, "db1") == "20251123t224000z-0002");
-    for (const auto* text : {"2025", "2024", "20251123t224000z-0009", "nobody", "web", ""}) {
-        INFO(text);
-        const auto found = journal::find_transaction(state, text);
+    for (const auto* name : {"2025", "2024", "20251123t224000z-0009", "nobody", "web", "web8", "web9", ""}) {
+        INFO(name);
+        const auto found = journal::find_transaction(state, name);
         REQUIRE_FALSE(found);
         CHECK(found.error().code == core::reason::usage);
     }
