@@ -63,10 +63,11 @@ public:
         return seen;
     }
 
-    /// Is over when it has begun.
+    /// Is over when it has begun. Both ends of it are among the calls of the host.
     std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec& listing,
                                                           const ports::hook_context&) override {
-        return std::make_unique<listed>(list(listing, {}));
+        incus_.calls.emplace_back("begin_listing");
+        return std::make_unique<listed>(list(listing, {}), incus_);
     }
 
     /// A hook is its command, which the fake Incus knows by name.
@@ -110,12 +111,16 @@ public:
 private:
     class listed : public ports::pending_listing {
     public:
-        explicit listed(std::optional<std::string> text) : text_(std::move(text)) {}
+        listed(std::optional<std::string> text, fake_incus& incus) : text_(std::move(text)), incus_(incus) {}
 
-        std::optional<std::string> take(std::stop_token) override { return std::exchange(text_, std::nullopt); }
+        std::optional<std::string> take(std::stop_token) override {
+            incus_.calls.emplace_back("end_listing");
+            return std::exchange(text_, std::nullopt);
+        }
 
     private:
         std::optional<std::string> text_;
+        fake_incus& incus_;
     };
 
     std::optional<std::string> list(const core::check_spec& listing, std::stop_token stop) {
