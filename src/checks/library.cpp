@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <optional>
+#include <sstream>
 #include <unistd.h>
 #include <utility>
 
@@ -40,10 +41,17 @@ core::expected<void> take_setting(check_file& check, std::string_view key, std::
                                              core::printable(value), shown(check.file)));
         }
         check.timeout = *timeout;
+    } else if (key == "together") {
+        if (value != "yes" && value != "no") {
+            return core::failure(reason::usage,
+                                 fmt::format("together={} in the description of check {}: write yes or no",
+                                             core::printable(value), shown(check.file)));
+        }
+        check.together = value == "yes";
     } else {
         return core::failure(reason::usage,
                              fmt::format("unknown key '{}' in the description of check {}: known are where, "
-                                         "timeout and summary",
+                                         "timeout, together and summary",
                                          core::printable(key), shown(check.file)));
     }
     return {};
@@ -75,6 +83,17 @@ core::expected<void> take_description(check_file& check, std::string_view text) 
     }
 }
 
+/// The descriptions in the first lines of a file.
+core::expected<void> take_descriptions(check_file& check, std::istream& in) {
+    std::string line;
+    for (int i = 0; i < description_lines && std::getline(in, line); ++i) {
+        if (line.starts_with(description_mark)) {
+            BELAY_TRY_VOID(take_description(check, std::string_view(line).substr(description_mark.size())));
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 core::expected<check_file> describe(const fs::path& file, core::place where) {
@@ -95,13 +114,14 @@ core::expected<check_file> describe(const fs::path& file, core::place where) {
                                                         core::shell_quote(file.string())));
     }
     std::ifstream in(file);
-    std::string line;
-    for (int i = 0; i < description_lines && std::getline(in, line); ++i) {
-        if (line.starts_with(description_mark)) {
-            BELAY_TRY_VOID(take_description(check, std::string_view(line).substr(description_mark.size())));
-        }
-    }
+    BELAY_TRY_VOID(take_descriptions(check, in));
     return check;
+}
+
+bool says_together(std::string_view text) {
+    check_file check;
+    std::istringstream in{std::string(text)};
+    return take_descriptions(check, in) && check.together;
 }
 
 core::expected<std::vector<std::string>> split_words(const std::string& text) {

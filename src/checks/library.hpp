@@ -19,6 +19,7 @@ struct check_file {
     core::place where{core::place::guest};
     core::milliseconds timeout{30'000};
     std::string summary;
+    bool together{false}; ///< may share a program in the instance with others
 
     bool operator==(const check_file&) const = default;
 };
@@ -34,6 +35,9 @@ struct entry {
 /// Without a `where` of its own it runs where `where` says. Error: usage, for a file that cannot be read, is not
 /// executable, or whose description is wrong.
 core::expected<check_file> describe(const std::filesystem::path& file, core::place where = core::place::guest);
+
+/// Whether the description in the text of a check says `together=yes`.
+bool says_together(std::string_view text);
 
 /// Splits `NAME ARG…` at white space; single and double quotes and backslashes group as in a shell. Error: usage.
 core::expected<std::vector<std::string>> split_words(const std::string& text);

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace belay::checks {
 
@@ -23,9 +24,6 @@ constexpr std::size_t output_cap = 1U << 20U;
 
 /// One argument of a program is limited to 128 KiB by Linux (MAX_ARG_STRLEN in binfmts.h).
 constexpr std::size_t longest_script = 120'000;
-
-/// Marks the processes of one run of a check, so that they can be found again.
-constexpr std::string_view run_variable = "BELAY_CHECK_RUN";
 
 constexpr core::milliseconds sweep_limit{10'000};
 
@@ -40,17 +38,6 @@ for environ in /proc/[0-9]*/environ; do
 done 2>/dev/null
 :
 )sh";
-
-std::vector<std::pair<std::string, std::string>> environment(const ports::hook_context& context,
-                                                             const std::string& run_id) {
-    return {{"BELAY_TXN", context.txn},
-            {"BELAY_INSTANCE", context.instance},
-            {"BELAY_PROJECT", context.project},
-            {"BELAY_PHASE", context.phase},
-            {"BELAY_ATTEMPT", std::to_string(context.attempt)},
-            {"BELAY_SNAPSHOT", context.snapshot},
-            {std::string(run_variable), run_id}};
-}
 
 /// Whether a shell text has this word anywhere, also in a comment: enough to be careful.
 bool has_word(std::string_view text, std::string_view word) {
@@ -115,25 +102,49 @@ private:
     bool overflow_{false};
 };
 
-/// Takes the end of a check into its reading.
-void conclude(core::reading& reading, const core::check_spec& spec, const ports::guest_exit& end, bool overflow,
-              std::string_view out, std::string_view err) {
-    if (overflow) {
-        reading.summary = fmt::format("printed more than {} KiB and was ended", output_cap / 1024);
-    } else if (end.how == ports::ended::timed_out) {
+} // namespace
+
+std::vector<std::pair<std::string, std::string>> environment(const ports::hook_context& context,
+                                                             const std::string& run_id) {
+    return {{"BELAY_TXN", context.txn},
+            {"BELAY_INSTANCE", context.instance},
+            {"BELAY_PROJECT", context.project},
+            {"BELAY_PHASE", context.phase},
+            {"BELAY_ATTEMPT", std::to_string(context.attempt)},
+            {"BELAY_SNAPSHOT", context.snapshot},
+            {run_variable, run_id}};
+}
+
+void conclude(core::reading& reading, const core::check_spec& spec, const ports::guest_exit& end, std::string_view out,
+              std::string_view err) {
+    switch (end.how) {
+    case ports::ended::timed_out:
         reading.summary = fmt::format("did not end within {}", core::format_duration(spec.timeout));
-    } else if (end.how == ports::ended::cancelled) {
+        return;
+    case ports::ended::cancelled:
         reading.summary = "was cut short";
-    } else {
-        reading.how = health_of(end.exit_code);
-        read_output(out, err, reading);
-        if (reading.summary.empty() && reading.how == core::health::fail) {
-            reading.summary = fmt::format("exit status {}", end.exit_code);
-        }
+        return;
+    case ports::ended::lost:
+        reading.summary = core::printable("how it ended is not known: " + end.why);
+        return;
+    case ports::ended::exited:
+        break;
+    }
+    reading.how = health_of(end.exit_code);
+    read_output(out, err, reading);
+    if (reading.summary.empty() && reading.how == core::health::fail) {
+        reading.summary = fmt::format("exit status {}", end.exit_code);
     }
 }
 
-} // namespace
+bool proves_running(const ports::guest_exit& end) {
+    constexpr int not_executable = 126;
+    return end.how == ports::ended::exited && end.exit_code < not_executable;
+}
+
+core::reading unread(const core::check_spec& spec) {
+    return {spec.name, spec.where, spec.required, core::health::fail, {}, {}, {}, 0};
+}
 
 guest_script with_end_mark(const std::string& text) {
     if (has_word(text, "trap") || has_word(text, "exec")) {
@@ -180,6 +191,16 @@ core::expected<guest_script> script_for_guest(const std::string& name, const std
     return script;
 }
 
+std::optional<batch_script> script_for_batch(const std::string& name, const std::string& text,
+                                             const std::vector<std::string>& args) {
+    const auto argv = interpreter_of(text);
+    const bool sh = std::filesystem::path(argv.front()).filename() == "sh";
+    if (!sh || text.find('\0') != std::string::npos || text.size() > longest_script || !says_together(text)) {
+        return std::nullopt;
+    }
+    return batch_script{{argv.begin() + 1, argv.end()}, text, name, args};
+}
+
 core::expected<std::string> runner::text_of(const std::string& file) {
     const std::scoped_lock guard(mutex_);
     if (const auto known = texts_.find(file); known != texts_.end()) {
@@ -217,6 +238,7 @@ core::expected<ports::guest_exit> runner::run_in_guest(const core::check_spec& s
             sweep(env.back().second);
         }
         const std::scoped_lock guard(text.mutex);
+        text.ran = text.ran || (end && proves_running(*end));
         if (!end || !output_is_lost(script, *end, text.out, text.err) || what == kind::hook) {
             return end;
         }
@@ -262,22 +284,17 @@ void runner::sweep(const std::string& run_id) {
 core::expected<core::reading> runner::attempt(const core::check_spec& spec, const ports::hook_context& context,
                                               const std::string& input, std::stop_token stop, printed& text,
                                               kind what) {
-    core::reading reading{spec.name, spec.where, spec.required, core::health::fail, {}, {}, {}, 0};
+    auto reading = unread(spec);
     // Looked at each time: a recovery and an undo run what a journal names, long after it was chosen.
     if (auto trusted = spec.file.empty() ? core::expected<void>{} : check_trust(spec.file, ::geteuid()); !trusted) {
         reading.summary = core::describe(trusted.error());
         return reading;
     }
-    std::string run_id;
-    {
-        const std::scoped_lock guard(mutex_);
-        run_id = fmt::format("{}-{}x", context.txn, ++runs_); // the x keeps run 1 from matching run 10
-    }
     std::stop_source enough; // stops when the caller does, or when the check prints too much
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
     gathered output(text, what, enough);
     const auto begin = std::chrono::steady_clock::now();
-    const auto env = environment(context, run_id);
+    const auto env = environment(context, new_run_id(context));
     const auto end = spec.where == core::place::host
                          ? run_on_host(spec, env, input, std::ref(output), enough.get_token())
                          : run_in_guest(spec, env, std::ref(output), enough.get_token(), text, what);
@@ -285,8 +302,18 @@ core::expected<core::reading> runner::attempt(const core::check_spec& spec, cons
     if (!end) {
         return std::unexpected(end.error());
     }
-    conclude(reading, spec, *end, output.overflow(), text.out, text.err);
+    if (output.overflow()) {
+        reading.summary = fmt::format("printed more than {} KiB and was ended", output_cap / 1024);
+    } else {
+        conclude(reading, spec, *end, text.out, text.err);
+    }
     return reading;
+}
+
+/// The x keeps run 1 from matching run 10.
+std::string runner::new_run_id(const ports::hook_context& context) {
+    const std::scoped_lock guard(mutex_);
+    return fmt::format("{}-{}x", context.txn, ++runs_);
 }
 
 core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
@@ -305,25 +332,75 @@ core::expected<core::reading> runner::run_hook(const core::check_spec& hook, con
     return attempt(hook, context, input, stop, text, kind::hook);
 }
 
-std::vector<core::reading> runner::run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
-                                       std::stop_token stop) {
-    std::vector<core::reading> readings(specs.size());
-    std::vector<printed> texts(specs.size());
+ports::round runner::run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
+                         const ports::hook_context& context, std::stop_token stop) {
+    auto all = specs;
+    if (listing) {
+        all.push_back(*listing);
+    }
+    std::vector<core::reading> readings(all.size());
+    std::vector<printed> texts(all.size());
     {
+        const auto together = what_goes_together(all, specs.size());
         std::vector<std::jthread> threads;
-        for (std::size_t i = 1; i < specs.size(); ++i) {
-            threads.emplace_back([&, i] { readings[i] = run_one(specs[i], context, stop, texts[i]); });
+        const auto run_alone = [&](std::size_t i) {
+            threads.emplace_back([&, i] { readings[i] = run_one(all[i], context, stop, texts[i]); });
+        };
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (std::ranges::find(together.which, i) == together.which.end()) {
+                run_alone(i);
+            }
         }
-        if (!specs.empty()) {
-            readings[0] = run_one(specs[0], context, stop, texts[0]);
+        for (const auto i : run_together(together, all, context, stop, readings, texts)) {
+            run_alone(i);
         }
     }
+    ports::round found;
+    found.proved_running = std::ranges::any_of(texts, &printed::ran);
+    if (listing && readings.back().how == core::health::pass) {
+        found.listed = std::move(texts.back().out);
+    }
+    readings.resize(specs.size());
     if (saw_) {
         for (std::size_t i = 0; i < specs.size(); ++i) {
             saw_(specs[i], texts[i].out, texts[i].err);
         }
     }
-    return readings;
+    found.readings = std::move(readings);
+    return found;
+}
+
+namespace {
+
+/// Ended, and awaited, with this.
+class listing_on_a_thread : public ports::pending_listing {
+public:
+    template <class List>
+    explicit listing_on_a_thread(List list)
+        : thread_([this, list](const std::stop_token& stop) { found_ = list(stop); }) {}
+
+    std::optional<std::string> take(std::stop_token stop) override {
+        const std::stop_callback forward(stop, [this] { thread_.request_stop(); });
+        if (thread_.joinable()) {
+            thread_.join();
+        }
+        return std::exchange(found_, std::nullopt);
+    }
+
+private:
+    std::optional<std::string> found_;
+    std::jthread thread_; ///< the last member: it uses the other
+};
+
+} // namespace
+
+std::unique_ptr<ports::pending_listing> runner::begin_listing(const core::check_spec& listing,
+                                                              const ports::hook_context& context) {
+    return std::make_unique<listing_on_a_thread>([this, listing, context](const std::stop_token& stop) {
+        printed text;
+        const auto reading = run_one(listing, context, stop, text);
+        return reading.how == core::health::pass ? std::optional(std::move(text.out)) : std::nullopt;
+    });
 }
 
 } // namespace belay::checks

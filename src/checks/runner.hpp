@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Port checks: runs checks in the instance and on the host, side by side.
 #pragma once
+#include "checks/batch.hpp"
 #include "ports/checks.hpp"
 #include "ports/host.hpp"
 
@@ -22,6 +23,10 @@ struct guest_script {
 /// that ends within milliseconds, and reports success: without the mark that would read as "nothing is there any more".
 inline constexpr std::string_view end_mark = "belay: end of check";
 
+/// Whether a script may go together with others, and how: it says so itself, and its interpreter is sh.
+std::optional<batch_script> script_for_batch(const std::string& name, const std::string& text,
+                                             const std::vector<std::string>& args);
+
 /// A text for `sh -c` that prints end_mark on its exit, as long as it neither sets a trap of its own nor replaces
 /// itself
 /// (`marks_end` says which).
@@ -31,6 +36,20 @@ guest_script with_end_mark(const std::string& text);
 /// Error: usage, for a file that is no script or too long to be sent.
 core::expected<guest_script> script_for_guest(const std::string& name, const std::string& text,
                                               const std::vector<std::string>& args);
+
+/// What is in the environment of every hook.
+std::vector<std::pair<std::string, std::string>> environment(const ports::hook_context& context,
+                                                             const std::string& run_id);
+
+/// Takes the end of a check, and what it printed, into its reading.
+void conclude(core::reading& reading, const core::check_spec& spec, const ports::guest_exit& end, std::string_view out,
+              std::string_view err);
+
+/// Whether that end shows that programs can be run in the instance: not of one that was not found, or killed.
+bool proves_running(const ports::guest_exit& end);
+
+/// The reading of a check before it is run.
+core::reading unread(const core::check_spec& spec);
 
 /// Checks are read and judged, and what they leave behind when they are cut short is swept away. Hooks likewise, but
 /// they change things and so run once, whatever became of their output, of which the end is kept. So is that of
@@ -42,6 +61,7 @@ struct printed {
     std::mutex mutex;
     std::string out;
     std::string err;
+    bool ran{false}; ///< in the instance, and its exit status is known
 };
 
 class runner : public ports::checks {
@@ -51,8 +71,14 @@ public:
 
     explicit runner(ports::host& host, witness saw = {}) : host_(host), saw_(std::move(saw)) {}
 
-    std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const ports::hook_context& context,
-                                   std::stop_token stop) override;
+    /// The scripts that say so go together, with the listing, as one program (together.cpp): the daemon starts a
+    /// program of its own for each one in the instance, and that takes longer than most checks. Others have one for
+    /// themselves, and so has what did not come whole out of the common one.
+    ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
+                     const ports::hook_context& context, std::stop_token stop) override;
+
+    std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec& listing,
+                                                          const ports::hook_context& context) override;
 
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context& context,
                                            const std::string& input, std::stop_token stop) override;
@@ -63,6 +89,18 @@ public:
                                         const ports::hook_context& context, core::milliseconds limit) override;
 
 private:
+    /// What goes together: indices into all that a round runs, and the program that runs them.
+    struct batch {
+        std::vector<std::size_t> which;
+        std::string program;
+    };
+
+    std::string new_run_id(const ports::hook_context& context);
+    std::optional<batch_script> batch_form(const core::check_spec& spec);
+    batch what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from);
+    std::vector<std::size_t> run_together(const batch& these, const std::vector<core::check_spec>& all,
+                                          const ports::hook_context& context, std::stop_token stop,
+                                          std::vector<core::reading>& readings, std::vector<printed>& texts);
     core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
                           printed& text, kind what = kind::check);
     core::expected<core::reading> attempt(const core::check_spec& spec, const ports::hook_context& context,

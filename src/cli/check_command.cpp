@@ -104,8 +104,9 @@ int check_command(const check_command_options& options) {
             continue;
         }
         checks::runner runner(host, options.common.verbose > 0 ? checks::runner::witness(show_output) : nullptr);
-        const auto readings =
-            run::ready_round(runner, s->specs, {{}, name, s->project, "check", 1, {}}, s->retry_for, inbox, clock);
+        const auto readings = run::ready_round(runner, s->specs, std::nullopt, {{}, name, s->project, "check", 1, {}},
+                                               s->retry_for, inbox, clock)
+                                  .readings;
         if (const auto why = inbox.interruption()) {
             return std::max(1, complain(*why));
         }

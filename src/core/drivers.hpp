@@ -21,4 +21,9 @@ constexpr bool never_copies(std::string_view driver) {
     return std::ranges::find(such, driver) != such.end();
 }
 
+/// Whether an instance goes on while a driver takes its snapshot: others copy, and keep it frozen meanwhile.
+constexpr bool never_freezes(std::string_view driver) {
+    return driver == "btrfs" || driver == "zfs";
+}
+
 } // namespace belay::core

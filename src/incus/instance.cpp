@@ -252,6 +252,12 @@ core::expected<void> instance::prove_running(milliseconds limit) {
                  fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
 }
 
+core::expected<void> instance::prove_status(milliseconds limit) {
+    BELAY_TRY(const auto, now, look(deadline(limit)));
+    return now.facts.running ? core::expected<void>{}
+                             : core::failure(reason::not_running, fmt::format("instance {} is not running", name_));
+}
+
 core::expected<std::string> instance::daemon(milliseconds limit) {
     const deadline until(limit);
     BELAY_TRY(const response, r, daemon_.get("/1.0", until));

@@ -53,6 +53,7 @@ public:
     core::expected<void> copy_to(const std::string& name, core::milliseconds limit) override;
     core::expected<void> start(core::milliseconds limit) override;
     core::expected<void> prove_running(core::milliseconds limit) override;
+    core::expected<void> prove_status(core::milliseconds limit) override;
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override;
 

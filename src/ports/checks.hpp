@@ -3,7 +3,11 @@
 #pragma once
 #include "core/event.hpp"
 
+#include <memory>
+#include <optional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 namespace belay::ports {
 
@@ -23,14 +27,35 @@ struct evidence {
     std::string text;
 };
 
+/// What one round of checks has found.
+struct round {
+    std::vector<core::reading> readings; ///< in the order of the checks
+    std::optional<std::string> listed{}; ///< all that the listing printed; nothing unless it ended with 0
+    bool proved_running{false};          ///< a program was run in the instance, and how it ended is known
+};
+
+/// A listing that is under way. It ends with this, or before.
+class pending_listing {
+public:
+    virtual ~pending_listing() = default;
+
+    /// Waits for its end, which has the listing's limit, or cuts it short. What round::listed says.
+    virtual std::optional<std::string> take(std::stop_token stop) = 0;
+};
+
 class checks {
 public:
     virtual ~checks() = default;
 
-    /// Runs each check once, side by side, and returns their readings in the order of `specs`. A check that cannot be
-    /// started, hangs or is cut short is a reading that fails, with the reason as its summary: there is no other error.
-    virtual std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const hook_context& context,
-                                           std::stop_token stop) = 0;
+    /// Runs each check once, side by side. A check that cannot be started, hangs or is cut short is a reading that
+    /// fails, with the reason as its summary: there is no other error. `listing`: a shell command in the guest that is
+    /// run beside them, and judged by nobody.
+    virtual round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
+                      const hook_context& context, std::stop_token stop) = 0;
+
+    /// Begins a listing, as that of a round, and does not wait for it. Nothing else of this port need wait meanwhile.
+    virtual std::unique_ptr<pending_listing> begin_listing(const core::check_spec& listing,
+                                                           const hook_context& context) = 0;
 
     /// Runs a hook once, and only once: unlike a check it may change something. `input` is for its standard input, if
     /// it runs on the host. A hook that fails, hangs or is cut short is a reading that fails, as of a check. Error:

@@ -153,8 +153,13 @@ public:
     /// no_daemon.
     virtual core::expected<void> prove_running(milliseconds limit) = 0;
 
+    /// The half of prove_running that is left when a program has just been run in the instance: its status is Running.
+    /// Errors: as above.
+    virtual core::expected<void> prove_status(milliseconds limit) = 0;
+
     /// Runs a program in the instance and waits for its end. `limit` 0: without end. `sink` is called on this thread.
-    /// Safe to call from several threads. An error means that it could not be started at all.
+    /// Safe to call from several threads, and beside any other call: it uses none of their connections. An error means
+    /// that it could not be started at all.
     virtual core::expected<guest_exit> exec(const guest_command& command, milliseconds limit, const output_sink& sink,
                                             std::stop_token stop) = 0;
 };

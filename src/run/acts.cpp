@@ -198,6 +198,7 @@ core::finished transaction::snapshot(const std::string& target, int attempt_numb
 }
 
 core::finished transaction::upgrade() {
+    end_listing_beside();
     const auto& command = plan().command;
     std::uint64_t bytes = 0;
     const auto sink = [&](core::output::stream from, std::string_view piece) {
@@ -219,9 +220,11 @@ core::finished transaction::upgrade() {
         emit(core::warned{core::describe(logged.error())});
     }
     auto f = end ? ended_command(*end, bytes) : failed(why_not_begun(end.error()));
-    // Of a command that failed it is evidence, which has a limit of its own.
-    if (f.command && (f.how == core::result::ok || !plan().saves_evidence)) {
-        f.packages = packages_changed(world_.inbox.interrupts());
+    // What it changed is seen by verify, or saved with the evidence.
+    const bool no_evidence = f.command && f.how != core::result::ok && !plan().saves_evidence;
+    if (const auto lister = no_evidence ? listing_after() : std::nullopt) {
+        const auto stop = world_.inbox.interrupts();
+        f.packages = packages_changed(world_.checks.run({}, lister, context(core::act::upgrade, 1), stop).listed);
     }
     return f;
 }

@@ -36,25 +36,25 @@ core::milliseconds pacing::next() {
     return now;
 }
 
-std::vector<core::reading> ready_round(ports::checks& checks, const std::vector<core::check_spec>& specs,
-                                       const ports::hook_context& context, core::milliseconds retry_for,
-                                       ports::inbox& inbox, const ports::clock& clock) {
-    if (specs.empty()) {
+ports::round ready_round(ports::checks& checks, const std::vector<core::check_spec>& specs,
+                         const std::optional<core::check_spec>& listing, const ports::hook_context& context,
+                         core::milliseconds retry_for, ports::inbox& inbox, const ports::clock& clock) {
+    if (specs.empty() && !listing) {
         return {};
     }
     const auto stop = inbox.interrupts();
     const auto give_up = clock.monotonic() + retry_for;
-    auto readings = checks.run(specs, context, stop);
+    auto found = checks.run(specs, listing, context, stop);
     for (pacing pace; !stop.stop_requested();) {
-        const auto rest = waiting(specs, readings);
+        const auto rest = waiting(specs, found.readings);
         const auto left = give_up - clock.monotonic();
         if (rest.empty() || left <= core::milliseconds{0}) {
             break;
         }
         inbox.wait(std::min(pace.next(), left), stop);
-        merge(readings, checks.run(rest, context, stop));
+        merge(found.readings, checks.run(rest, std::nullopt, context, stop).readings);
     }
-    return readings;
+    return found;
 }
 
 } // namespace belay::run

@@ -2,6 +2,7 @@
 // What is saved before a rollback throws it away, and which packages the command changed. Nothing here stands in the
 // way of a rollback.
 #include "core/coverage.hpp"
+#include "core/drivers.hpp"
 #include "core/text.hpp"
 #include "run/limits.hpp"
 #include "run/outcome.hpp"
@@ -15,7 +16,6 @@ namespace belay::run {
 namespace {
 
 constexpr core::milliseconds list_limit{10'000};
-constexpr std::size_t longest_list = 8U << 20U;
 constexpr std::string_view head_of_list = "belay: packages";
 constexpr std::string_view end_of_list = "belay: end of packages";
 const std::string before_file = "packages-before";
@@ -38,6 +38,7 @@ core::check_spec package_lister() {
     core::check_spec spec;
     spec.name = list_name;
     spec.args = {list_script()};
+    spec.timeout = list_limit;
     return spec;
 }
 
@@ -77,28 +78,35 @@ std::string checks_text(const std::vector<core::judged>& checks) {
 
 } // namespace
 
-/// Nothing when the instance has no package manager, or does not say all of it.
-std::optional<core::package_list> transaction::list_packages(std::stop_token stop) {
-    for (int i = 0; i < 3; ++i) {
-        std::string text;
-        const auto sink = [&](core::output::stream from, std::string_view piece) {
-            if (from == core::output::stream::out && text.size() < longest_list) {
-                text += piece;
-            }
-        };
-        const auto end = world_.host.exec({.argv = {"sh", "-c", list_script()}}, list_limit, sink, stop);
-        if (!end || end->how != ports::ended::exited || end->exit_code != 0) {
-            return std::nullopt;
-        }
-        if (auto list = whole_list(text)) {
-            return list;
-        }
-    }
-    return std::nullopt;
+/// What lists the packages before the command, if anybody wants to know.
+std::optional<core::check_spec> transaction::listing_before() const {
+    return plan().lists_packages ? std::optional(package_lister()) : std::nullopt;
 }
 
-void transaction::note_packages_before() {
-    const auto list = plan().lists_packages ? list_packages(world_.inbox.interrupts()) : std::nullopt;
+/// Likewise behind it, if there were packages before, and they were not listed again yet.
+std::optional<core::check_spec> transaction::listing_after() const {
+    const bool wanted = plan().lists_packages && !state().packages && world_.journal.load(before_file);
+    return wanted ? std::optional(package_lister()) : std::nullopt;
+}
+
+/// Whether the packages before the command can be listed while the snapshots are taken: nothing is asked of the
+/// instance in between, and it goes on meanwhile.
+bool transaction::lists_beside() const {
+    return plan().checks.empty() && plan().pre.empty() && !plan().quiesces() && !plan().pauses &&
+           core::never_freezes(examined_.facts.driver);
+}
+
+/// What was begun so is over before the command begins.
+void transaction::end_listing_beside() {
+    if (beside_) {
+        note_packages_before(beside_->take(world_.inbox.interrupts()));
+        beside_.reset();
+    }
+}
+
+/// Nothing was listed when the instance has no package manager, or does not say all of it.
+void transaction::note_packages_before(const std::optional<std::string>& listed) {
+    const auto list = listed ? whole_list(*listed) : std::nullopt;
     if (!list) {
         return;
     }
@@ -110,13 +118,10 @@ void transaction::note_packages_before() {
     (void)world_.journal.save(before_file, text);
 }
 
-std::optional<core::package_diff> transaction::packages_changed(std::stop_token stop) {
-    const auto before = plan().lists_packages ? world_.journal.load(before_file) : std::string();
-    if (!plan().lists_packages || !before) {
-        return std::nullopt;
-    }
-    const auto after = list_packages(stop);
-    return after ? std::optional(core::compare(core::parse_packages(*before), *after)) : std::nullopt;
+std::optional<core::package_diff> transaction::packages_changed(const std::optional<std::string>& listed) const {
+    const auto after = listed ? whole_list(*listed) : std::nullopt;
+    const auto before = after ? world_.journal.load(before_file) : std::string();
+    return after && before ? std::optional(core::compare(core::parse_packages(*before), *after)) : std::nullopt;
 }
 
 std::vector<std::string> transaction::save_evidence(std::vector<ports::evidence> pieces) {

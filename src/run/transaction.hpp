@@ -113,9 +113,12 @@ private:
     // evidence.cpp: what is saved before it is thrown away, and the packages
     core::finished evidence();
     core::finished keep_failed();
-    std::optional<core::package_list> list_packages(std::stop_token stop);
-    std::optional<core::package_diff> packages_changed(std::stop_token stop);
-    void note_packages_before();
+    std::optional<core::check_spec> listing_before() const;
+    std::optional<core::check_spec> listing_after() const;
+    bool lists_beside() const;
+    void end_listing_beside();
+    void note_packages_before(const std::optional<std::string>& listed);
+    std::optional<core::package_diff> packages_changed(const std::optional<std::string>& listed) const;
     std::vector<std::string> save_evidence(std::vector<ports::evidence> pieces);
 
     // retention.cpp
@@ -165,7 +168,8 @@ private:
     core::finished soak(core::finished last, int attempt_number, const core::judge_policy& policy, bool& lost_daemon);
     core::judge_policy policy_of_upgrade() const;
     verdict_of_round round(core::finished& into, int attempt_number, const core::judge_policy& policy,
-                           std::stop_token stop);
+                           std::stop_token stop, const std::optional<core::check_spec>& lister = {});
+    core::expected<void> prove_running(const ports::round& seen);
     ports::hook_context context(core::act phase, int attempt_number) const;
     core::finished cancelled(core::finished f) const;
 
@@ -188,11 +192,12 @@ private:
     bool record_lost_{false};
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
-    std::optional<ports::examined> seen_along_; ///< read with something else, for the swap of keys that follows
-    std::optional<double> paused_at_;           ///< the instance is stopped for its snapshots since
-    bool restore_lost_{false};                  ///< the answer of the last one never came
-    std::vector<core::record> unwritten_;       ///< what could not be journalled, until it can
-    std::string daemon_;                        ///< the process that the daemon was when it was last known
+    std::optional<ports::examined> seen_along_;      ///< read with something else, for the swap of keys that follows
+    std::unique_ptr<ports::pending_listing> beside_; ///< the packages before the command, while snapshots are taken
+    std::optional<double> paused_at_;                ///< the instance is stopped for its snapshots since
+    bool restore_lost_{false};                       ///< the answer of the last one never came
+    std::vector<core::record> unwritten_;            ///< what could not be journalled, until it can
+    std::string daemon_;                             ///< the process that the daemon was when it was last known
     int daemon_losses_{0};
     ports::examined examined_;
     std::unique_ptr<ports::held_lock> held_;

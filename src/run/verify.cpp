@@ -18,6 +18,9 @@ constexpr milliseconds alive_limit{30'000};
 constexpr milliseconds soak_pause{1'000};
 constexpr milliseconds longest_boot{60'000};
 
+/// How often the packages are asked for while the checks are not good, when nothing came.
+constexpr int most_listings = 2;
+
 } // namespace
 
 ports::hook_context transaction::context(core::act phase, int attempt_number) const {
@@ -32,11 +35,18 @@ core::finished transaction::cancelled(core::finished f) const {
 }
 
 core::finished transaction::baseline(int attempt_number) {
-    note_packages_before();
+    const auto lister = listing_before();
+    const auto about = context(core::act::baseline, attempt_number);
     core::finished f;
-    f.checks = ready_round(world_.checks, plan().checks, context(core::act::baseline, attempt_number),
-                           plan().limit.retry_for, world_.inbox, world_.clock);
     f.what = {core::act::baseline, {}};
+    if (lister && lists_beside()) {
+        beside_ = world_.checks.begin_listing(*lister, about);
+    } else {
+        auto found = ready_round(world_.checks, plan().checks, lister, about, plan().limit.retry_for, world_.inbox,
+                                 world_.clock);
+        note_packages_before(found.listed);
+        f.checks = std::move(found.readings);
+    }
     if (world_.inbox.interrupts().stop_requested()) {
         return cancelled(std::move(f));
     }
@@ -59,22 +69,35 @@ core::finished transaction::baseline(int attempt_number) {
 
 /// One round of checks, and when they are all good (or there are none) the proof that the instance runs.
 transaction::verdict_of_round transaction::round(core::finished& into, int attempt_number,
-                                                 const core::judge_policy& policy, std::stop_token stop) {
+                                                 const core::judge_policy& policy, std::stop_token stop,
+                                                 const std::optional<core::check_spec>& lister) {
+    ports::round seen;
+    if (!plan().checks.empty() || lister) {
+        seen = world_.checks.run(plan().checks, lister, context(into.what.what, attempt_number), stop);
+    }
+    if (lister) {
+        into.packages = packages_changed(seen.listed);
+    }
     if (!plan().checks.empty()) {
-        into.checks = world_.checks.run(plan().checks, context(into.what.what, attempt_number), stop);
+        into.checks = std::move(seen.readings);
         into.judgements = core::judge(state().baseline, into.checks, policy);
         show(core::checked{into.what, attempt_number, into.judgements});
         if (!core::acceptable(into.judgements)) {
             return {false, {core::reason::check_failed, core::explain(into.judgements)}};
         }
     }
-    if (auto alive = world_.host.prove_running(alive_limit); !alive) {
+    if (auto alive = prove_running(seen); !alive) {
         return {false,
                 {core::reason::instance_went_down,
                  fmt::format("instance {} does not run, or nothing can be executed in it", plan().instance),
                  core::describe(alive.error())}};
     }
     return {true, {}};
+}
+
+/// A program need not be run in the instance for that when the round has just done so.
+core::expected<void> transaction::prove_running(const ports::round& seen) {
+    return seen.proved_running ? world_.host.prove_status(alive_limit) : world_.host.prove_running(alive_limit);
 }
 
 /// Rounds until one is good, within the time for retries. What was just started boots, and says "not yet" meanwhile:
@@ -85,8 +108,10 @@ core::finished transaction::until_good(const core::key& what, int attempt_number
     auto give_up = begin + plan().limit.retry_for;
     core::finished f;
     f.what = what;
+    int listings = what.what == core::act::verify ? most_listings : 0;
     for (pacing pace;;) {
-        const auto verdict = round(f, attempt_number, policy, stop);
+        const bool lists = !f.packages && listings-- > 0;
+        const auto verdict = round(f, attempt_number, policy, stop, lists ? listing_after() : std::nullopt);
         if (stop.stop_requested()) {
             return cancelled(std::move(f));
         }

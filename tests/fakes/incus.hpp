@@ -241,6 +241,13 @@ public:
         });
     }
 
+    core::expected<void> prove_status(milliseconds) override {
+        return guarded<void>("prove_status", core::reason::not_running, [&]() -> core::expected<void> {
+            return facts.running && !frozen ? core::expected<void>{}
+                                            : core::failure(core::reason::not_running, "it does not run");
+        });
+    }
+
     core::expected<ports::guest_exit> exec(const ports::guest_command& what, milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
         if (what.argv.front() == "sh") {

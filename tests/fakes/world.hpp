@@ -39,18 +39,35 @@ public:
             return r;
         };
     int rounds{0};
+    bool proves{true}; ///< a check is a program in the instance
 
-    std::vector<core::reading> run(const std::vector<core::check_spec>& specs, const ports::hook_context&,
-                                   std::stop_token) override {
+    ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
+                     const ports::hook_context&, std::stop_token stop) override {
+        ports::round seen;
+        if (listing) {
+            seen.listed = list(*listing, stop);
+        }
+        seen.proved_running = seen.listed.has_value();
+        if (specs.empty()) {
+            return seen;
+        }
         points_.reach("checks", moment::before);
         ++rounds;
         clock_.now += milliseconds{10};
         incus_.catch_up(clock_.now);
-        std::vector<core::reading> readings;
+        const bool runs = incus_.daemon_up && incus_.facts.running && !incus_.frozen && incus_.program_runs;
+        seen.proved_running = seen.proved_running || (proves && runs);
         for (const auto& spec : specs) {
-            readings.push_back(answer(spec, incus_, clock_.now));
+            seen.readings.push_back(answer(spec, incus_, clock_.now));
         }
-        return readings;
+        return seen;
+    }
+
+    /// Is over when it has begun. Both ends of it are among the calls of the host.
+    std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec& listing,
+                                                          const ports::hook_context&) override {
+        incus_.calls.emplace_back("begin_listing");
+        return std::make_unique<listed>(list(listing, {}), incus_);
     }
 
     /// A hook is its command, which the fake Incus knows by name.
@@ -92,6 +109,28 @@ public:
     bool hangs{false}; ///< the collectors do
 
 private:
+    class listed : public ports::pending_listing {
+    public:
+        listed(std::optional<std::string> text, fake_incus& incus) : text_(std::move(text)), incus_(incus) {}
+
+        std::optional<std::string> take(std::stop_token) override {
+            incus_.calls.emplace_back("end_listing");
+            return std::exchange(text_, std::nullopt);
+        }
+
+    private:
+        std::optional<std::string> text_;
+        fake_incus& incus_;
+    };
+
+    std::optional<std::string> list(const core::check_spec& listing, std::stop_token stop) {
+        std::string text;
+        const auto end = incus_.exec(
+            {.argv = {"sh", "-c", listing.args.front()}}, listing.timeout,
+            [&](auto, std::string_view piece) { text += piece; }, stop);
+        return end && end->how == ports::ended::exited && end->exit_code == 0 ? std::optional(text) : std::nullopt;
+    }
+
     fake_clock& clock_;
     fake_incus& incus_;
     const moments& points_;

@@ -40,7 +40,7 @@ class Head(unittest.TestCase):
             with self.subTest(name):
                 head = (CHECKS / name).read_text().splitlines()[:20]
                 self.assertEqual(head[0], "#!/bin/sh")
-                self.assertEqual(len([line for line in head if line.startswith("# belay: where=guest timeout=30s summary=")]), 1)
+                self.assertEqual(len([line for line in head if line.startswith("# belay: where=guest timeout=30s together=yes summary=")]), 1)
                 self.assertTrue(os.access(CHECKS / name, os.X_OK))
 
 

@@ -97,6 +97,8 @@ public:
     core::expected<void> start(core::milliseconds) override { return {}; }
 
     core::expected<void> prove_running(core::milliseconds) override { return {}; }
+
+    core::expected<void> prove_status(core::milliseconds) override { return {}; }
 };
 
 } // namespace belay::test

@@ -53,7 +53,8 @@ core::check_spec host_check(const fs::path& file, core::milliseconds timeout = 3
 
 core::reading run_one(const core::check_spec& spec, local_guest& guest) {
     checks::runner runner(guest);
-    return runner.run({spec}, {"20261123t220000z-0001", "web1", "default", "verify", 1, "belay-x"}, {}).front();
+    return runner.run({spec}, {}, {"20261123t220000z-0001", "web1", "default", "verify", 1, "belay-x"}, {})
+        .readings.front();
 }
 
 } // namespace
@@ -287,7 +288,7 @@ TEST_CASE("many checks run side by side, in their order") {
         specs.push_back(spec);
     }
     const auto begin = std::chrono::steady_clock::now();
-    const auto readings = runner.run(specs, {}, {});
+    const auto readings = runner.run(specs, {}, {}, {}).readings;
     CHECK(std::chrono::steady_clock::now() - begin < 3s); // one after another they need 3.6 s
     for (std::size_t i = 0; i < specs.size(); ++i) {
         CHECK(readings[i].name == specs[i].name);
@@ -305,7 +306,8 @@ TEST_CASE("a stop ends a round at once") {
         source.request_stop();
     });
     const auto begin = std::chrono::steady_clock::now();
-    const auto readings = runner.run({host_check(dir.put("long", "#!/bin/sh\nsleep 60\n"))}, {}, source.get_token());
+    const auto readings =
+        runner.run({host_check(dir.put("long", "#!/bin/sh\nsleep 60\n"))}, {}, {}, source.get_token()).readings;
     CHECK(std::chrono::steady_clock::now() - begin < 10s);
     CHECK(readings[0].summary == "was cut short");
 }

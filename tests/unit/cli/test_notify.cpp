@@ -22,9 +22,14 @@ public:
     std::string phase;
     std::string input;
 
-    std::vector<core::reading> run(const std::vector<core::check_spec>&, const ports::hook_context&,
-                                   std::stop_token) override {
+    ports::round run(const std::vector<core::check_spec>&, const std::optional<core::check_spec>&,
+                     const ports::hook_context&, std::stop_token) override {
         return {};
+    }
+
+    std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec&,
+                                                          const ports::hook_context&) override {
+        return nullptr;
     }
 
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context& context,

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scripts of a round that go together, as one program in the instance.
+#include "checks/library.hpp"
+#include "checks/runner.hpp"
+#include "core/text.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <unistd.h>
+
+namespace belay::checks {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// What one argument of a program may have, of which the program of a batch is one (MAX_ARG_STRLEN in binfmts.h).
+constexpr std::size_t longest_program = 130'000;
+
+/// Reads a batch while it runs, and ends it when all that has not ended is overdue: nobody waits for more than the
+/// longest time of those that hang.
+class observation {
+public:
+    observation(std::vector<core::milliseconds> limits, std::stop_source& enough)
+        : limits_(std::move(limits)), ends_(limits_.size()), reader_(limits_.size()), enough_(enough),
+          thread_([this](const std::stop_token& over) { keep_time(over); }) {}
+
+    void operator()(core::output::stream from, std::string_view piece) {
+        if (from != core::output::stream::out) {
+            return; // of the shell that runs them all
+        }
+        const std::scoped_lock guard(mutex_);
+        reader_.read(piece);
+        for (std::size_t i = 0; i < ends_.size(); ++i) {
+            if (!ends_[i] && reader_.ended(i)) {
+                ends_[i] = clock::now();
+            }
+        }
+        changed_.notify_all();
+    }
+
+    /// No more is to come.
+    const batch_reader& finish() {
+        thread_.request_stop();
+        thread_.join();
+        return reader_;
+    }
+
+    /// After finish: whether script i had not ended in its time.
+    bool overdue(std::size_t i) const { return ends_[i].value_or(clock::now()) >= begin_ + limits_[i]; }
+
+    double seconds(std::size_t i) const {
+        return std::chrono::duration<double>(ends_[i].value_or(clock::now()) - begin_).count();
+    }
+
+private:
+    /// When the last of those that run is overdue; nothing when all have ended.
+    std::optional<clock::time_point> last_deadline() const {
+        std::optional<clock::time_point> last;
+        for (std::size_t i = 0; i < ends_.size(); ++i) {
+            if (!ends_[i]) {
+                last = std::max(last.value_or(begin_), begin_ + limits_[i]);
+            }
+        }
+        return last;
+    }
+
+    void keep_time(const std::stop_token& over) {
+        std::unique_lock lock(mutex_);
+        for (auto until = last_deadline(); until && !over.stop_requested(); until = last_deadline()) {
+            if (clock::now() >= *until) {
+                enough_.request_stop();
+                return;
+            }
+            changed_.wait_until(lock, over, *until, [&] { return last_deadline() != until; });
+        }
+    }
+
+    clock::time_point begin_{clock::now()};
+    std::vector<core::milliseconds> limits_;
+    std::vector<std::optional<clock::time_point>> ends_;
+    batch_reader reader_;
+    std::stop_source& enough_;
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::jthread thread_; ///< the last member: it uses the others
+};
+
+} // namespace
+
+/// Nothing when it has to be run alone, also because something is wrong with it, which that will tell.
+std::optional<batch_script> runner::batch_form(const core::check_spec& spec) {
+    if (spec.where != core::place::guest || spec.file.empty() || !check_trust(spec.file, ::geteuid())) {
+        return std::nullopt;
+    }
+    const auto text = text_of(spec.file);
+    return text ? script_for_batch(std::filesystem::path(spec.file).filename().string(), *text, spec.args)
+                : std::nullopt;
+}
+
+/// From `own_from` on they are belay's own commands. One alone is no batch; the last ones are left out of one that
+/// would be too long.
+runner::batch runner::what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from) {
+    batch these;
+    std::vector<batch_script> scripts;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        auto script =
+            i < own_from ? batch_form(all[i]) : std::optional(batch_script{{}, all[i].args.front(), all[i].name, {}});
+        if (script) {
+            scripts.push_back(*std::move(script));
+            these.which.push_back(i);
+        }
+    }
+    while (scripts.size() > 1) {
+        these.program = batch_program(scripts);
+        if (these.program.size() <= longest_program) {
+            return these;
+        }
+        scripts.pop_back();
+        these.which.pop_back();
+    }
+    return {};
+}
+
+/// Returns those that are to be run alone, since they printed too much for this way or something was lost on it.
+std::vector<std::size_t> runner::run_together(const batch& these, const std::vector<core::check_spec>& all,
+                                              const ports::hook_context& context, std::stop_token stop,
+                                              std::vector<core::reading>& readings, std::vector<printed>& texts) {
+    if (these.which.empty()) {
+        return {};
+    }
+    std::vector<core::milliseconds> limits;
+    for (const auto i : these.which) {
+        limits.push_back(all[i].timeout);
+    }
+    const auto run_id = new_run_id(context);
+    const ports::guest_command command{.argv = {"sh", "-c", these.program, "checks"},
+                                       .env = environment(context, run_id)};
+    std::stop_source enough;
+    const std::stop_callback forward(stop, [&] { enough.request_stop(); });
+    observation seen(limits, enough);
+    const auto end = host_.exec(command, std::ranges::max(limits), std::ref(seen), enough.get_token());
+    const auto& read = seen.finish();
+    const bool cut = end && (end->how == ports::ended::timed_out || end->how == ports::ended::cancelled);
+    if (end && end->how != ports::ended::exited) {
+        sweep(run_id);
+    }
+    std::vector<std::size_t> again;
+    for (std::size_t k = 0; k < these.which.size(); ++k) {
+        const auto i = these.which[k];
+        auto& reading = readings[i] = unread(all[i]);
+        reading.seconds = seen.seconds(k);
+        texts[i].out = read.out(k);
+        texts[i].err = read.err(k);
+        if (!end) {
+            reading.summary = core::printable(core::describe(end.error()));
+        } else if (read.whole(k) && !seen.overdue(k)) {
+            texts[i].ran = proves_running(*end);
+            conclude(reading, all[i], {ports::ended::exited, read.status(k)}, read.out(k), read.err(k));
+        } else if (cut || seen.overdue(k)) {
+            const bool late = seen.overdue(k);
+            conclude(reading, all[i], {late ? ports::ended::timed_out : ports::ended::cancelled, 0}, {}, {});
+        } else {
+            texts[i].out.clear();
+            texts[i].err.clear();
+            again.push_back(i);
+        }
+    }
+    return again;
+}
+
+} // namespace belay::checks
