@@ -221,12 +221,6 @@ step next(const state& s) {
     return leftover ? step{leave{outcome_of(s)}} : step{close{outcome_of(s)}};
 }
 
-bool next_is_durable(const state& s) {
-    const auto coming = next(s);
-    const auto* begin = std::get_if<perform>(&coming);
-    return begin != nullptr && durable(started{begin->what, begin->attempt, begin->until});
-}
-
 std::string_view phase_name(act what, std::optional<verdict> decision) {
     return decision == verdict::commit ? std::string_view{"commit"} : to_word(what);
 }

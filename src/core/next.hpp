@@ -51,10 +51,6 @@ using step = std::variant<perform, decide, observe, close, leave, nothing>;
 /// The first thing that is still to be done. Normal run, refusal, rollback and recovery are this one function.
 step next(const state& s);
 
-/// Whether what comes right after an event that made this state is put on disk, before anything is done: then the event
-/// need not be put there by itself.
-bool next_is_durable(const state& s);
-
 /// The name under which people see an act: after the decision to keep the upgrade all are one phase, `commit`.
 std::string_view phase_name(act what, std::optional<verdict> decision);
 

@@ -63,14 +63,6 @@ transaction_journal::resume(transaction_files where, std::uint64_t log_limit, fi
 }
 
 core::expected<void> transaction_journal::append(const core::record& r) {
-    return put(r, core::durable(r.what));
-}
-
-core::expected<void> transaction_journal::append_ahead(const core::record& r) {
-    return put(r, false);
-}
-
-core::expected<void> transaction_journal::put(const core::record& r, bool synced) {
     assert(!core::transient(r.what));
     if (problem_) {
         return std::unexpected(*problem_);
@@ -79,12 +71,12 @@ core::expected<void> transaction_journal::put(const core::record& r, bool synced
     auto sum = std::string(sum_of(line));
     line += '\n';
     BELAY_TRY_VOID(write_line(line));
-    if (synced) {
-        if (auto on_disk = sync(); !on_disk) {
+    if (core::durable(r.what)) {
+        if (auto synced = sync(); !synced) {
             // What is on disk is not known, but whoever reads the file until the next start of the host must not find a
             // decision that its maker does not stand by.
             take_back();
-            problem_ = std::move(on_disk).error();
+            problem_ = std::move(synced).error();
             return std::unexpected(*problem_);
         }
     }

@@ -51,7 +51,6 @@ public:
     /// first error: after a failed fsync(2) nobody knows what is on disk, and a second one on the same file would say
     /// "fine" although the kernel has dropped the pages (the fsync question of PostgreSQL, 2018).
     core::expected<void> append(const core::record& r) override;
-    core::expected<void> append_ahead(const core::record& r) override;
 
     core::expected<void> log(std::string_view bytes) override { return log_.write(bytes); }
 
@@ -65,7 +64,6 @@ public:
 private:
     transaction_journal(transaction_files where, unique_fd fd, std::uint64_t log_limit, file_ops& files);
 
-    core::expected<void> put(const core::record& r, bool synced);
     core::expected<void> write_line(const std::string& line);
     core::expected<void> sync();
     bool take_back();

@@ -16,9 +16,6 @@ public:
     /// when this returns. Error: io_error, and then nothing of the record counts as written.
     virtual core::expected<void> append(const core::record& r) = 0;
 
-    /// Appends a record that another one follows at once, whose sync covers both. Error: as above.
-    virtual core::expected<void> append_ahead(const core::record& r) = 0;
-
     /// Appends raw output of the command to the log, within its limit. Error: io_error.
     virtual core::expected<void> log(std::string_view bytes) = 0;
 

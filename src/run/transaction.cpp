@@ -112,15 +112,7 @@ core::expected<void> transaction::write_down(const core::record& r) {
         BELAY_TRY_VOID(world_.journal.append(unwritten_.front()));
         unwritten_.erase(unwritten_.begin());
     }
-    return covered_by_next(r) ? world_.journal.append_ahead(r) : world_.journal.append(r);
-}
-
-/// The result of a snapshot that the intent of the upgrade follows: one sync for both. Whatever ends the transaction in
-/// between is put on disk as well, before it is acted on.
-bool transaction::covered_by_next(const core::record& r) const {
-    const auto* end = std::get_if<core::finished>(&r.what);
-    return end != nullptr && end->what.what == core::act::snapshot && end->how == core::result::ok &&
-           core::next_is_durable(core::apply(state(), r.what));
+    return world_.journal.append(r);
 }
 
 /// Journals an event, folds it and shows it. False when it could not be written and therefore does not count.

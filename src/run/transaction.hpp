@@ -71,7 +71,6 @@ private:
 
     bool emit(core::event what);
     core::expected<void> write_down(const core::record& r);
-    bool covered_by_next(const core::record& r) const;
     void notice_lost_record(const core::error& why);
     void show(core::event what);
     core::record recorded(core::event what);

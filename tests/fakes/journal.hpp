@@ -21,9 +21,19 @@ public:
     std::function<bool(const core::record&)> fails = [](const core::record&) { return false; };
     std::function<bool(const core::record&)> sync_fails = [](const core::record&) { return false; };
 
-    core::expected<void> append(const core::record& r) override { return put(r, core::durable(r.what)); }
-
-    core::expected<void> append_ahead(const core::record& r) override { return put(r, false); }
+    core::expected<void> append(const core::record& r) override {
+        points_.reach("append", moment::before);
+        if (broken_ || fails(r)) {
+            return core::failure(core::reason::io_error, "the state directory is full");
+        }
+        records.push_back(r);
+        if (core::durable(r.what)) {
+            points_.reach("append", moment::midway);
+            BELAY_TRY_VOID(sync(r));
+        }
+        points_.reach("append", moment::after);
+        return {};
+    }
 
     core::expected<void> log(std::string_view bytes) override {
         logged += bytes;
@@ -51,20 +61,6 @@ public:
     }
 
 private:
-    core::expected<void> put(const core::record& r, bool synced_at_once) {
-        points_.reach("append", moment::before);
-        if (broken_ || fails(r)) {
-            return core::failure(core::reason::io_error, "the state directory is full");
-        }
-        records.push_back(r);
-        if (synced_at_once) {
-            points_.reach("append", moment::midway);
-            BELAY_TRY_VOID(sync(r));
-        }
-        points_.reach("append", moment::after);
-        return {};
-    }
-
     /// After a sync that failed nobody knows what is on disk: the record is taken back, and nothing is written any
     /// more.
     core::expected<void> sync(const core::record& r) {
