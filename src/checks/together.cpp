@@ -142,7 +142,6 @@ std::vector<std::size_t> runner::run_together(const batch& these, const std::vec
     observation seen(limits, enough);
     const auto end = host_.exec(command, std::ranges::max(limits), std::ref(seen), enough.get_token());
     const auto& read = seen.finish();
-    const bool cut = end && (end->how == ports::ended::timed_out || end->how == ports::ended::cancelled);
     if (end && end->how != ports::ended::exited) {
         sweep(run_id);
     }
@@ -158,9 +157,10 @@ std::vector<std::size_t> runner::run_together(const batch& these, const std::vec
         } else if (read.whole(k) && !seen.overdue(k)) {
             texts[i].ran = proves_running(*end);
             conclude(reading, all[i], {ports::ended::exited, read.status(k)}, read.out(k), read.err(k));
-        } else if (cut || seen.overdue(k)) {
-            const bool late = seen.overdue(k);
-            conclude(reading, all[i], {late ? ports::ended::timed_out : ports::ended::cancelled, 0}, {}, {});
+        } else if (seen.overdue(k)) {
+            conclude(reading, all[i], {ports::ended::timed_out, 0}, {}, {});
+        } else if (stop.stop_requested()) {
+            conclude(reading, all[i], {ports::ended::cancelled, 0}, {}, {});
         } else {
             texts[i].out.clear();
             texts[i].err.clear();
