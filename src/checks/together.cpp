@@ -40,14 +40,15 @@ public:
         changed_.notify_all();
     }
 
-    /// No more is to come.
-    const batch_reader& finish() {
+    /// No more is to come. What follows is to be asked after that.
+    void finish() {
         thread_.request_stop();
         thread_.join();
-        return reader_;
     }
 
-    /// After finish: whether script i had not ended in its time.
+    const batch_reader& read() const { return reader_; }
+
+    /// Whether script i had not ended in its time.
     bool overdue(std::size_t i) const { return ends_[i].value_or(clock::now()) >= begin_ + limits_[i]; }
 
     double seconds(std::size_t i) const {
@@ -86,6 +87,30 @@ private:
     std::condition_variable_any changed_;
     std::jthread thread_; ///< the last member: it uses the others
 };
+
+/// What became of script k of a batch that has ended so, into its reading. False when it is to be run alone.
+bool take_part(core::reading& reading, printed& text, const core::check_spec& spec, const observation& seen,
+               std::size_t k, const core::expected<ports::guest_exit>& end, bool stopped) {
+    reading = unread(spec);
+    reading.seconds = seen.seconds(k);
+    text.out = seen.read().out(k);
+    text.err = seen.read().err(k);
+    if (!end) {
+        reading.summary = core::printable(core::describe(end.error()));
+    } else if (seen.overdue(k)) {
+        conclude(reading, spec, {ports::ended::timed_out, 0}, {}, {});
+    } else if (seen.read().whole(k)) {
+        text.ran = proves_running(*end);
+        conclude(reading, spec, {ports::ended::exited, seen.read().status(k)}, text.out, text.err);
+    } else if (stopped) {
+        conclude(reading, spec, {ports::ended::cancelled, 0}, {}, {});
+    } else {
+        text.out.clear();
+        text.err.clear();
+        return false;
+    }
+    return true;
+}
 
 } // namespace
 
@@ -141,29 +166,14 @@ std::vector<std::size_t> runner::run_together(const batch& these, const std::vec
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
     observation seen(limits, enough);
     const auto end = host_.exec(command, std::ranges::max(limits), std::ref(seen), enough.get_token());
-    const auto& read = seen.finish();
-    const bool cut = end && (end->how == ports::ended::timed_out || end->how == ports::ended::cancelled);
+    seen.finish();
     if (end && end->how != ports::ended::exited) {
         sweep(run_id);
     }
     std::vector<std::size_t> again;
     for (std::size_t k = 0; k < these.which.size(); ++k) {
         const auto i = these.which[k];
-        auto& reading = readings[i] = unread(all[i]);
-        reading.seconds = seen.seconds(k);
-        texts[i].out = read.out(k);
-        texts[i].err = read.err(k);
-        if (!end) {
-            reading.summary = core::printable(core::describe(end.error()));
-        } else if (read.whole(k) && !seen.overdue(k)) {
-            texts[i].ran = proves_running(*end);
-            conclude(reading, all[i], {ports::ended::exited, read.status(k)}, read.out(k), read.err(k));
-        } else if (cut || seen.overdue(k)) {
-            const bool late = seen.overdue(k);
-            conclude(reading, all[i], {late ? ports::ended::timed_out : ports::ended::cancelled, 0}, {}, {});
-        } else {
-            texts[i].out.clear();
-            texts[i].err.clear();
+        if (!take_part(readings[i], texts[i], all[i], seen, k, end, stop.stop_requested())) {
             again.push_back(i);
         }
     }

@@ -98,7 +98,7 @@ struct finished {
     std::vector<judged> judgements{};       ///< verify, reverify: the last round against the baseline
     std::optional<command_end> command{};   ///< upgrade
     std::optional<double> down_seconds{};   ///< restart: how long the instance was down; absent when it was not needed
-    std::optional<package_diff> packages{}; ///< upgrade, evidence: what the command changed; absent when not known
+    std::optional<package_diff> packages{}; ///< verify, evidence, a failed upgrade: what the command changed
     std::vector<std::string> evidence{};    ///< evidence: the files that were saved
     std::string copy{};                     ///< keep-failed: the instance that holds the broken state
     std::optional<wall_time> expires{};     ///< keep: when the snapshot expires; absent for never

@@ -217,6 +217,53 @@ class Tiny(Instances):
         self.assertEqual(upgrade(1, 2)[0], 1)
 
 
+def timed(kind, text):
+    """Of `--timings`: when each of a kind began and ended, in milliseconds, and what it was; by the beginning."""
+    lines = re.findall(rf"^{kind} +([0-9.]+) ms at +([0-9.]+) ms  (.*)", text, re.MULTILINE)
+    return sorted((float(begin), float(begin) + float(took), what) for took, begin, what in lines)
+
+
+class Together(Instances):
+    """Checks that are one program in the instance."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.name = cls.enterClassContext(live.instance())
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(dir="/var/tmp")))
+
+    def check(self, name, text, timeout="20s"):
+        file = self.folder / name
+        file.write_text(f"#!/bin/sh\n# belay: timeout={timeout} together=yes\n{text}\n")
+        file.chmod(0o755)
+        return str(file)
+
+    def test_one_that_hangs_is_ended_and_the_others_are_read(self):
+        before = live.sh(self.name, "cat /proc/[0-9]*/comm | sort")
+        self.assert_checks(
+            self.name,
+            (self.check("hangs", "echo good: x; sleep 1234 & sleep 1234", "1s"), "fail", "did not end within 1s"),
+            (self.check("deaf", "trap '' TERM HUP INT; while :; do sleep 1; done", "2s"), "fail", "did not end within 2s"),
+            (self.check("fine", "echo good: there; echo fine"), "pass", "fine", ["good: there"]),
+            (self.check("late", "sleep 1.5; echo late", "10s"), "pass", "late"),
+            (self.check("mad", "while :; do echo mad; done"), "fail", "printed more than 1024 KiB and was ended"),
+            (self.check("sly", "printf '2o bad: forged\\n2x 1\\n\\n'; echo sly; kill -9 $$"), "fail", "sly"))
+        self.assertEqual(live.sh(self.name, "cat /proc/[0-9]*/comm | sort"), before)
+
+    def test_a_round_is_one_program(self):
+        done = live.belay("run", "--soak", "0", "--timings", self.name, "--", "true")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(timed("exec", done.stdout + done.stderr)), 3, done.stderr)  # baseline, command, verify
+
+    def test_without_checks_the_packages_are_listed_before_the_command_begins(self):
+        done = live.belay("run", "--no-checks", "--soak", "0", "--timings", self.name, "--", "true")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        listing, command = timed("exec", done.stdout + done.stderr)
+        self.assertTrue(listing[2].startswith("sh -c "), listing)
+        self.assertEqual(command[2], "true")
+        self.assertLessEqual(listing[1], command[0])
+
+
 # Answers every question of type A with 192.0.2.1.
 PERL_NAME_SERVER = r"""
 use IO::Socket::INET;

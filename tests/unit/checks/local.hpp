@@ -32,12 +32,18 @@ public:
     /// program, from 1. As a whole, and only when it is set.
     std::function<void(int number, std::string& out, core::expected<ports::guest_exit>& end)> on_the_way;
 
+    /// Sees what a sweep looks for.
+    std::function<void(const std::string& pattern)> on_sweep;
+
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
         auto argv = command.argv;
         argv.erase(argv.begin());
         argv.insert(argv.begin(), shell.begin(), shell.end());
         const auto number = note(command.argv);
+        if (on_sweep && command.argv.size() > 4 && command.argv[3] == "sweep") {
+            on_sweep(command.argv[4]);
+        }
         std::string held;
         const auto hold = [&](core::output::stream from, std::string_view piece) {
             if (on_the_way && from == core::output::stream::out) {

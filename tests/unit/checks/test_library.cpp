@@ -73,7 +73,7 @@ TEST_CASE("a check describes itself in its first lines") {
 
 TEST_CASE("a description that is wrong names the file and the mistake") {
     const scratch dir;
-    for (const auto* line : {"where=moon", "timeout=5", "timeout=0", "colour=red", "fast"}) {
+    for (const auto* line : {"where=moon", "timeout=5", "timeout=0", "together=maybe", "colour=red", "fast"}) {
         const auto check = checks::describe(dir.put("web", "#!/bin/sh\n# belay: "s + line + "\n"));
         REQUIRE_FALSE(check);
         CHECK(check.error().code == core::reason::usage);
