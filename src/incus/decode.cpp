@@ -194,18 +194,83 @@ bool is_instance(const std::string& path) {
     return path.starts_with(head) && path.find('/', head.size()) == std::string::npos;
 }
 
+/// The members of an answer beside its metadata. Ends the parsing when it has come to those and knows the others.
+class envelope_reader : public nlohmann::json_sax<json> {
+public:
+    std::map<std::string, std::string, std::less<>> texts; ///< by name
+    int error_code{0};
+
+    /// All that an answer has, but for its metadata.
+    bool is_whole() const { return at_metadata_ && texts.contains("type") && texts.contains("error"); }
+
+    bool key(string_t& name) override {
+        key_ = depth_ == 1 ? name : std::string();
+        at_metadata_ = at_metadata_ || key_ == "metadata";
+        return !is_whole();
+    }
+
+    bool string(string_t& value) override {
+        if (depth_ == 1) {
+            texts[key_] = value;
+        }
+        return true;
+    }
+
+    bool number_integer(number_integer_t value) override {
+        if (depth_ == 1 && key_ == "error_code") {
+            error_code = std::in_range<int>(value) ? static_cast<int>(value) : 0;
+        }
+        return true;
+    }
+
+    bool number_unsigned(number_unsigned_t value) override {
+        return number_integer(std::in_range<number_integer_t>(value) ? static_cast<number_integer_t>(value) : 0);
+    }
+
+    bool start_object(std::size_t) override { return ++depth_ > 0; }
+
+    bool end_object() override { return --depth_ >= 0; }
+
+    bool start_array(std::size_t) override { return ++depth_ > 0; }
+
+    bool end_array() override { return --depth_ >= 0; }
+
+    bool null() override { return true; }
+
+    bool boolean(bool) override { return true; }
+
+    bool number_float(number_float_t, const string_t&) override { return true; }
+
+    bool binary(binary_t&) override { return true; }
+
+    bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+        at_metadata_ = false;
+        return false;
+    }
+
+private:
+    std::string key_;
+    int depth_{0};
+    bool at_metadata_{false};
+};
+
 } // namespace
 
+/// Read up to the metadata, which the daemon puts last and which may be long (the program of an exec is in it); whoever
+/// wants that reads it all.
 answer decode_answer(std::string_view body) {
-    const auto whole = parse(body);
-    const auto type = text(whole, "type");
+    envelope_reader seen;
+    if (!json::sax_parse(body, &seen) && !seen.is_whole()) {
+        return {};
+    }
     answer a;
-    a.error_code = number(whole, "error_code");
-    a.error = text(whole, "error");
+    a.error_code = seen.error_code;
+    a.error = std::move(seen.texts["error"]);
+    const auto& type = seen.texts["type"];
     if (type == "error") {
         a.what = answer::kind::error;
     } else if (type == "async") {
-        a.operation = text(whole, "operation");
+        a.operation = std::move(seen.texts["operation"]);
         // It becomes a path of the next request.
         if (a.operation.starts_with("/1.0/operations/")) {
             a.what = answer::kind::async;

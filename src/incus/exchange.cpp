@@ -179,11 +179,15 @@ pollfd exchange::interest() const {
 }
 
 void exchange::advance() {
-    if (!ended()) {
-        send_some();
-    }
+    send();
     if (!ended()) {
         receive_some();
+    }
+}
+
+void exchange::send() {
+    if (!ended()) {
+        send_some();
     }
 }
 
@@ -292,7 +296,11 @@ waiter::why waiter::wait_for(std::vector<pollfd>& which, std::optional<time_poin
     return ready <= 0 && until && clock::now() >= *until ? why::timed_out : why::ready;
 }
 
+/// Everything is sent before anything is read: the daemon works on the last request while the first answer is read.
 waiter::why drive(const std::vector<exchange*>& all, waiter& patience, std::optional<time_point> until) {
+    for (auto* one : all) {
+        one->send();
+    }
     for (;;) {
         std::vector<pollfd> which;
         for (auto* one : all) {

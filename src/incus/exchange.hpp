@@ -78,7 +78,10 @@ public:
     /// What poll(2) is to wait for, until it has ended.
     pollfd interest() const;
 
-    /// Sends and receives as much as can be now.
+    /// Sends as much as can be now.
+    void send();
+
+    /// The same, and receives.
     void advance();
 
     bool ended() const { return ended_.has_value(); }

@@ -5,6 +5,7 @@
 
 #include "core/drivers.hpp"
 #include "core/lock_rule.hpp"
+#include "core/names.hpp"
 #include "core/text.hpp"
 #include "incus/bodies.hpp"
 #include "incus/copies.hpp"
@@ -81,7 +82,7 @@ core::expected<instance_state> instance::look(const deadline& until) {
 core::expected<response> instance::read_with_server(const deadline& until) {
     std::vector<std::string> paths{path()};
     if (!server_) {
-        paths.insert(paths.end(), {"/1.0", project_path(), daemon_.list_path()});
+        paths.insert(paths.end(), {"/1.0", path("/snapshots"), project_path(), daemon_.list_path()});
     }
     auto read = daemon_.get_all(paths, until);
     if (!read[0]) {
@@ -91,7 +92,8 @@ core::expected<response> instance::read_with_server(const deadline& until) {
     auto own = std::move(read[0]);
     if (read.size() > 1) {
         BELAY_TRY_VOID(identify_server(read[1]));
-        keep_for_later(paths, std::move(read), 2);
+        may_have_old_ = !read[2] || read[2]->body.find("/snapshots/" + core::snapshot_name("")) != std::string::npos;
+        keep_for_later(paths, std::move(read), 3);
     }
     return own;
 }

@@ -37,8 +37,8 @@ public:
                                       core::milliseconds limit) override;
     core::expected<void> pause(core::milliseconds limit) override;
     core::expected<void> unpause(core::milliseconds limit) override;
-    core::expected<void> snapshot(const std::string& target, const std::string& name,
-                                  core::milliseconds limit) override;
+    core::expected<void> snapshot(const std::string& target, const std::string& name, core::milliseconds limit,
+                                  const std::function<void()>& meanwhile = {}) override;
     core::expected<void> discard(const std::string& target, const std::string& name, core::milliseconds limit) override;
     core::expected<void> stop(core::milliseconds graceful, core::milliseconds limit) override;
     core::expected<void> restore(const std::string& target, const std::string& name, core::milliseconds limit) override;
@@ -97,9 +97,10 @@ private:
     std::string name_;
     std::string program_;
     std::optional<server_state> server_;
-    std::map<std::string, pool_state> pools_;    ///< seen so far
-    std::map<std::string, response> read_ahead_; ///< by path: for the check that follows
+    std::map<std::string, pool_state> pools_;                              ///< seen so far
+    std::map<std::string, response> read_ahead_;                           ///< by path: for the check that follows
     std::map<std::string, std::chrono::steady_clock::time_point> eternal_; ///< snapshots by path, when they were read
+    bool may_have_old_{true}; ///< snapshots that a belay took, from before this transaction
     bool ephemeral_{false};
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance

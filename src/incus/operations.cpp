@@ -117,14 +117,16 @@ core::expected<response> operations::checked(core::expected<response> r) const {
     return r;
 }
 
-core::expected<void> operations::change(const request& what, const deadline& until) {
-    BELAY_TRY_VOID(outcome_of(what, until));
+core::expected<void> operations::change(const request& what, const deadline& until,
+                                        const std::function<void()>& meanwhile) {
+    BELAY_TRY_VOID(outcome_of(what, until, meanwhile));
     return {};
 }
 
-core::expected<operation_state> operations::outcome_of(const request& what, const deadline& until) {
+core::expected<operation_state> operations::outcome_of(const request& what, const deadline& until,
+                                                       const std::function<void()>& meanwhile) {
     for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
-        auto done = attempt(what, until);
+        auto done = attempt(what, until, meanwhile);
         if (done || !busy(done.error())) {
             return done;
         }
@@ -137,13 +139,14 @@ core::expected<operation_state> operations::outcome_of(const request& what, cons
 }
 
 /// One request and the wait for what it began. From the moment it is sent until its end is known nothing is settled.
-core::expected<operation_state> operations::attempt(const request& what, const deadline& until) {
+core::expected<operation_state> operations::attempt(const request& what, const deadline& until,
+                                                    const std::function<void()>& meanwhile) {
     const bool was_settled = std::exchange(settled_, false);
-    return conclude(send(what, until), was_settled, until);
+    return conclude(send(what, until), was_settled, until, meanwhile);
 }
 
 core::expected<operation_state> operations::conclude(const core::expected<response>& r, bool was_settled,
-                                                     const deadline& until) {
+                                                     const deadline& until, const std::function<void()>& meanwhile) {
     if (!r) {
         return std::unexpected(r.error());
     }
@@ -152,6 +155,9 @@ core::expected<operation_state> operations::conclude(const core::expected<respon
         return std::unexpected(std::move(taken).error());
     }
     const auto a = decode_answer(r->body);
+    if (meanwhile && a.what == answer::kind::async) {
+        meanwhile();
+    }
     auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<operation_state>{};
     const bool known = ended || ended.error().code == reason::io_error;
     settled_ = known && was_settled;

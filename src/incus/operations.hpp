@@ -54,10 +54,13 @@ public:
     /// Sends a request that changes something and waits for the end of its operation. While the instance is busy the
     /// request is repeated. ok only when the operation succeeded. When the limit passes or the connection is lost the
     /// operation may go on: `settled` is false from then on.
-    core::expected<void> change(const request& what, const deadline& until);
+    /// `meanwhile`, if any, is called when the daemon has accepted it and goes on in the background.
+    core::expected<void> change(const request& what, const deadline& until,
+                                const std::function<void()>& meanwhile = {});
 
     /// The same, for an operation whose result is more than that it succeeded.
-    core::expected<operation_state> outcome_of(const request& what, const deadline& until);
+    core::expected<operation_state> outcome_of(const request& what, const deadline& until,
+                                               const std::function<void()>& meanwhile = {});
 
     /// `change`, and reads something else at the same time.
     struct changed {
@@ -102,9 +105,10 @@ public:
     void observe(observer who) { transport_.observe(std::move(who)); }
 
 private:
-    core::expected<operation_state> attempt(const request& what, const deadline& until);
-    core::expected<operation_state> conclude(const core::expected<response>& r, bool was_settled,
-                                             const deadline& until);
+    core::expected<operation_state> attempt(const request& what, const deadline& until,
+                                            const std::function<void()>& meanwhile);
+    core::expected<operation_state> conclude(const core::expected<response>& r, bool was_settled, const deadline& until,
+                                             const std::function<void()>& meanwhile = {});
     core::expected<response> checked(core::expected<response> r) const;
     core::expected<operation_state> wait(const std::string& operation, const deadline& until);
     core::expected<void> wait_for_tasks(const response& list, const std::string& instance, const deadline& until);

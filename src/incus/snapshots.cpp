@@ -50,9 +50,10 @@ std::string instance::snapshot_path(const std::string& target, const std::string
     return path_of(target, "/snapshots/" + escape(name));
 }
 
-core::expected<void> instance::snapshot(const std::string& target, const std::string& name, milliseconds limit) {
+core::expected<void> instance::snapshot(const std::string& target, const std::string& name, milliseconds limit,
+                                        const std::function<void()>& meanwhile) {
     const deadline until(limit);
-    auto done = daemon_.change({"POST", path_of(target, "/snapshots"), snapshot_body(name)}, until);
+    auto done = daemon_.change({"POST", path_of(target, "/snapshots"), snapshot_body(name)}, until, meanwhile);
     if (done) {
         return {};
     }
@@ -195,16 +196,24 @@ core::expected<void> instance::set_expiry(const std::string& target, const std::
     return expiry_outcome(daemon_.change({"PUT", snapshot_path(target, name), expiry_body(when)}, until), target, name);
 }
 
-/// One round for the change and for what is read along.
+/// One round for the change and for what is read along. The list takes the daemon some milliseconds for each snapshot.
 ports::kept instance::keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) {
     eternal_.clear();
-    auto [outcome, read] = daemon_.change_and_get({"PUT", snapshot_path("root", name), expiry_body(when)},
-                                                  {path_of("root", list_of_snapshots), path()}, deadline(limit));
-    ports::kept done{expiry_outcome(std::move(outcome), "root", name), entries_in(read[0], "root"), {}};
-    auto seen = read[1] ? decode_instance(read[1]->body) : std::unexpected(read[1].error());
+    std::vector<std::string> paths{path()};
+    const bool lists = may_have_old_ || !volumes_.empty();
+    if (lists) {
+        paths.push_back(path_of("root", list_of_snapshots));
+    }
+    auto [outcome, read] =
+        daemon_.change_and_get({"PUT", snapshot_path("root", name), expiry_body(when)}, paths, deadline(limit));
+    ports::kept done{expiry_outcome(std::move(outcome), "root", name), {}, {}};
+    if (lists) {
+        done.snapshots = entries_in(read[1], "root");
+    }
+    auto seen = read[0] ? decode_instance(read[0]->body) : std::unexpected(read[0].error());
     if (seen) {
         done.now =
-            ports::examined{std::move(seen->facts), std::move(seen->lock), std::move(seen->restored), read[1]->etag};
+            ports::examined{std::move(seen->facts), std::move(seen->lock), std::move(seen->restored), read[0]->etag};
     } else {
         done.now = std::unexpected(std::move(seen).error());
     }

@@ -106,9 +106,10 @@ public:
     virtual core::expected<bool> has_snapshot(const std::string& target, const std::string& name,
                                               milliseconds limit) = 0;
 
-    /// Takes a snapshot of the target that never expires; ok only when its operation succeeded. Errors: no_space,
-    /// snapshot_failed, no_daemon.
-    virtual core::expected<void> snapshot(const std::string& target, const std::string& name, milliseconds limit) = 0;
+    /// Takes a snapshot of the target that never expires; ok only when its operation succeeded. `meanwhile`, if any, is
+    /// called once, on this thread, when the daemon has begun with it. Errors: no_space, snapshot_failed, no_daemon.
+    virtual core::expected<void> snapshot(const std::string& target, const std::string& name, milliseconds limit,
+                                          const std::function<void()>& meanwhile) = 0;
 
     /// Deletes a snapshot; ok when there is none (any more).
     virtual core::expected<void> discard(const std::string& target, const std::string& name, milliseconds limit) = 0;
@@ -139,7 +140,7 @@ public:
                                             std::optional<core::wall_time> when, milliseconds limit) = 0;
 
     /// set_expiry of a snapshot of the instance itself; and reads along, without a round of its own, the snapshots and
-    /// the keys of the instance, which are wanted next.
+    /// the keys of the instance, which are wanted next. The list may be empty when no belay had taken one before.
     virtual kept keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) = 0;
 
     /// Copies the instance as it is now, without its snapshots, to a new one of this name: stopped, without network,

@@ -192,7 +192,7 @@ core::expected<void> transaction::clear_half_made(const std::string& target) {
 core::finished transaction::snapshot(const std::string& target, int attempt_number) {
     auto done = attempt_number > 1 ? clear_half_made(target) : core::expected<void>{};
     if (done) {
-        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation);
+        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [&] { begin_listing_beside(); });
     }
     return patient({core::act::snapshot, target}, outcome_of(done));
 }

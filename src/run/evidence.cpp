@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace belay::run {
 
@@ -92,8 +93,14 @@ std::optional<core::check_spec> transaction::listing_after() const {
 /// Whether the packages before the command can be listed while the snapshots are taken: nothing is asked of the
 /// instance in between, and it goes on meanwhile.
 bool transaction::lists_beside() const {
-    return plan().checks.empty() && plan().pre.empty() && !plan().quiesces() && !plan().pauses &&
-           core::never_freezes(examined_.facts.driver);
+    return plan().pre.empty() && !plan().quiesces() && !plan().pauses && core::never_freezes(examined_.facts.driver);
+}
+
+/// Not before the daemon has begun with the snapshot, so that its own work and the start of a program do not meet.
+void transaction::begin_listing_beside() {
+    if (std::exchange(lists_with_snapshot_, false)) {
+        beside_ = world_.checks.begin_listing(package_lister(), context(core::act::baseline, 1));
+    }
 }
 
 /// What was begun so is over before the command begins.

@@ -129,7 +129,7 @@ core::expected<void> transaction::take_again(const std::string& target) {
             break;
         }
         BELAY_TRY_VOID(world_.host.discard(target, snapshot_name(), plan().limit.operation));
-        BELAY_TRY_VOID(world_.host.snapshot(target, snapshot_name(), plan().limit.operation));
+        BELAY_TRY_VOID(world_.host.snapshot(target, snapshot_name(), plan().limit.operation, {}));
     }
     return core::failure(core::reason::not_restorable,
                          fmt::format("a schedule took a newer snapshot of {} of instance {} than belay's own, and this "

@@ -115,6 +115,7 @@ private:
     std::optional<core::check_spec> listing_before() const;
     std::optional<core::check_spec> listing_after() const;
     bool lists_beside() const;
+    void begin_listing_beside();
     void end_listing_beside();
     void note_packages_before(const std::optional<std::string>& listed);
     std::optional<core::package_diff> packages_changed(const std::optional<std::string>& listed) const;
@@ -192,7 +193,8 @@ private:
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
     std::optional<ports::examined> seen_along_;      ///< read with something else, for the swap of keys that follows
-    std::unique_ptr<ports::pending_listing> beside_; ///< the packages before the command, while snapshots are taken
+    bool lists_with_snapshot_{false};                ///< the packages before the command are listed beside it
+    std::unique_ptr<ports::pending_listing> beside_; ///< that listing
     std::optional<double> paused_at_;                ///< the instance is stopped for its snapshots since
     bool restore_lost_{false};                       ///< the answer of the last one never came
     std::vector<core::record> unwritten_;            ///< what could not be journalled, until it can

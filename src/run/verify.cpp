@@ -39,14 +39,11 @@ core::finished transaction::baseline(int attempt_number) {
     const auto about = context(core::act::baseline, attempt_number);
     core::finished f;
     f.what = {core::act::baseline, {}};
-    if (lister && lists_beside()) {
-        beside_ = world_.checks.begin_listing(*lister, about);
-    } else {
-        auto found = ready_round(world_.checks, plan().checks, lister, about, plan().limit.retry_for, world_.inbox,
-                                 world_.clock);
-        note_packages_before(found.listed);
-        f.checks = std::move(found.readings);
-    }
+    lists_with_snapshot_ = lister && lists_beside();
+    auto found = ready_round(world_.checks, plan().checks, lists_with_snapshot_ ? std::nullopt : lister, about,
+                             plan().limit.retry_for, world_.inbox, world_.clock);
+    note_packages_before(found.listed);
+    f.checks = std::move(found.readings);
     if (world_.inbox.interrupts().stop_requested()) {
         return cancelled(std::move(f));
     }

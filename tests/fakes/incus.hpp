@@ -136,8 +136,12 @@ public:
         });
     }
 
-    core::expected<void> snapshot(const std::string& target, const std::string& name, milliseconds) override {
+    core::expected<void> snapshot(const std::string& target, const std::string& name, milliseconds,
+                                  const std::function<void()>& meanwhile) override {
         half_made_ = {target, name};
+        if (meanwhile) {
+            meanwhile();
+        }
         return operate("snapshot", core::reason::snapshot_failed, {task::snapshot, target, name});
     }
 

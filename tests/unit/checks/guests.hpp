@@ -86,7 +86,10 @@ public:
 
     core::expected<void> unpause(core::milliseconds) override { return {}; }
 
-    core::expected<void> snapshot(const std::string&, const std::string&, core::milliseconds) override { return {}; }
+    core::expected<void> snapshot(const std::string&, const std::string&, core::milliseconds,
+                                  const std::function<void()>&) override {
+        return {};
+    }
 
     core::expected<void> discard(const std::string&, const std::string&, core::milliseconds) override { return {}; }
 

@@ -298,7 +298,7 @@ private:
             return begin([] {});
         }
         if (name.empty()) {
-            return list_snapshots();
+            return r.path.find("recursion=1") == std::string::npos ? list_names() : list_snapshots();
         }
         if (!snapshots.contains(name)) {
             return failure(404, "Failed to fetch snapshot \"" + name +
@@ -319,6 +319,14 @@ private:
     }
 
     /// As with recursion=1.
+    http_reply list_names() const {
+        json all = json::array();
+        for (const auto& [name, one] : snapshots) {
+            all.push_back("/1.0/instances/web1/snapshots/" + name);
+        }
+        return sync(all);
+    }
+
     http_reply list_snapshots() const {
         json all = json::array();
         for (const auto& [name, one] : snapshots) {

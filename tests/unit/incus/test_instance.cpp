@@ -46,27 +46,30 @@ TEST_CASE("examining reads the facts of the instance, its server and its pool", 
     CHECK(seen->lock == "t m b 1");
     CHECK(seen->etag == "\"tag-1\"");
     REQUIRE(s.web1.examine(5s));
-    CHECK(s.daemon.asked().size() == 7); // server and pool stay what they are
+    CHECK(s.daemon.asked().size() == 8); // server and pool stay what they are
 }
 
 TEST_CASE("a preflight is two rounds of requests", "[incus]") {
     setup s;
     s.daemon.pool_space = {{"total", 2}, {"used", 1}};
     const auto facts = s.web1.examine(5s)->facts;
-    CHECK(s.daemon.asked().size() == 6); // instance, server, project, operations; pool, room in it
+    CHECK(s.daemon.asked().size() == 7); // instance, its snapshots, server, project, operations; pool, room in it
     CHECK(s.web1.check_restorable(facts, {}, 5s));
-    CHECK(s.daemon.asked().size() == 6);
+    CHECK(s.daemon.asked().size() == 7);
 }
 
 TEST_CASE("keeping a snapshot reads along what is wanted next", "[incus]") {
     setup s;
+    s.daemon.snapshots["belay-older"] = {};
     REQUIRE(s.web1.examine(5s));
-    REQUIRE(s.web1.snapshot("root", "belay-t", 5s));
+    int begun = 0;
+    REQUIRE(s.web1.snapshot("root", "belay-t", 5s, [&] { ++begun; }));
+    CHECK(begun == 1);
     const auto before = s.daemon.asked().size();
     const auto done = s.web1.keep("belay-t", core::wall_time{std::chrono::hours{24}}, 5s);
     CHECK(done.expiry);
     REQUIRE(done.snapshots);
-    CHECK(done.snapshots->size() == 1);
+    CHECK(done.snapshots->size() == 2);
     REQUIRE(done.now);
     CHECK(done.now->etag == s.web1.examine(5s)->etag);
     CHECK(s.daemon.asked().size() <= before + 5); // with the wait for the operation, and that examine
@@ -75,6 +78,23 @@ TEST_CASE("keeping a snapshot reads along what is wanted next", "[incus]") {
     REQUIRE_FALSE(gone.expiry);
     CHECK(gone.expiry.error().code == reason::not_found);
     CHECK(gone.snapshots);
+}
+
+TEST_CASE("snapshots are not listed for what went before when nothing did", "[incus]") {
+    setup s;
+    s.daemon.snapshots["by-hand"] = {};
+    REQUIRE(s.web1.examine(5s));
+    REQUIRE(s.web1.snapshot("root", "belay-t", 5s));
+    const auto listed = [&] { return std::ranges::count(s.daemon.asked(), "GET /1.0/instances/web1/snapshots"); };
+    const auto before = listed();
+    const auto done = s.web1.keep("belay-t", core::wall_time{std::chrono::hours{24}}, 5s);
+    CHECK(done.expiry);
+    REQUIRE(done.snapshots);
+    CHECK(done.snapshots->empty());
+    CHECK(listed() == before);
+
+    incus::instance undecided(s.daemon.server.socket(), "default", "web1"); // one that has not looked
+    CHECK(undecided.keep("belay-t", std::nullopt, 5s).snapshots->size() == 2);
 }
 
 TEST_CASE("the project that was read when the instance was examined serves one check", "[incus]") {

@@ -69,7 +69,7 @@ TEST_CASE("the check asks for what is under way and how full the pool is, and fo
     s.daemon.pool_space = {{"total", 10 * gib}, {"used", gib}};
     CHECK(s.check());
     const auto all = s.daemon.asked();
-    CHECK(all.size() == 6); // four of them by the examination
+    CHECK(all.size() == 7); // five of them by the examination
     CHECK(s.asked("GET /1.0/operations") == 1);
     CHECK(s.asked("GET /1.0/storage-pools/p/resources") == 1);
 }
