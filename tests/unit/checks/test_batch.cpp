@@ -7,6 +7,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
+#include <unistd.h>
 
 using namespace belay;
 using namespace std::chrono_literals;
@@ -17,6 +18,9 @@ using findings = std::set<std::string>;
 namespace {
 
 const std::string together = "#!/bin/sh\n# belay: together=yes\n";
+
+/// Of this process alone: a sweep looks at every process of the machine, those of other tests too.
+const std::string txn = "txn-" + std::to_string(getpid());
 
 /// What `sh` may be in an instance.
 std::vector<lines> shells() {
@@ -51,7 +55,7 @@ struct site {
             printed[spec.name] = {std::string(out), std::string(err)};
         });
         const auto begin = std::chrono::steady_clock::now();
-        auto seen = runner.run(specs, listing, {"txn-1", "web1", "default", "verify", 2, "snap"}, source.get_token());
+        auto seen = runner.run(specs, listing, {txn, "web1", "default", "verify", 2, "snap"}, source.get_token());
         took = std::chrono::duration_cast<core::milliseconds>(std::chrono::steady_clock::now() - begin);
         return seen;
     }
@@ -125,8 +129,8 @@ TEST_CASE("each process of a check carries its mark") {
     s.add("one", together + "echo \"$BELAY_CHECK_RUN\"");
     s.add("two", together + "sh -c 'echo \"$BELAY_CHECK_RUN\"'");
     const auto r = s.run().readings;
-    CHECK(r[0].summary == "txn-1-1x.0");
-    CHECK(r[1].summary == "txn-1-1x.1");
+    CHECK(r[0].summary == txn + "-1x.0");
+    CHECK(r[1].summary == txn + "-1x.1");
 }
 
 TEST_CASE("long output comes whole, in order, and beside that of others") {
@@ -200,7 +204,7 @@ TEST_CASE("a sweep finds each process of a batch, and none of another one") {
     std::string pattern;
     s.guest.on_sweep = [&](const std::string& what) { pattern = what; };
     (void)s.run();
-    CHECK(pattern == "BELAY_CHECK_RUN=txn-1-1x"); // which is the beginning of each one's own mark
+    CHECK(pattern == "BELAY_CHECK_RUN=" + txn + "-1x"); // which is the beginning of each one's own mark
 }
 
 TEST_CASE("checks that are cut short say so, those that had ended are read") {
