@@ -36,25 +36,24 @@ incus::observer timings::observer() {
 }
 
 void timings::note(std::string_view kind, std::string_view what, time_point begin, time_point end) {
-    auto line = fmt::format("{:<8}{:>10.3f} ms at {:>10.3f} ms  {}\n", kind, milliseconds_of(end - begin),
+    auto line = fmt::format("{:<8}{:>10.3f} ms at {:>10.3f} ms  {}", kind, milliseconds_of(end - begin),
                             milliseconds_of(begin - start_), core::printable(what));
     const std::scoped_lock guard(mutex_);
-    lines_ += line;
+    lines_.push_back(std::move(line));
 }
 
 void timings::flush() {
-    std::string lines;
+    std::vector<std::string> lines;
     {
         const std::scoped_lock guard(mutex_);
         lines = std::exchange(lines_, {});
     }
-    if (lines.empty()) {
-        return;
-    }
-    if (say_) {
-        say_(lines);
-    } else {
-        fmt::print(stderr, "{}", lines);
+    for (const auto& line : lines) {
+        if (say_) {
+            say_(line);
+        } else {
+            fmt::print(stderr, "{}\n", line);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace belay::cli {
 
@@ -16,7 +17,7 @@ namespace belay::cli {
 /// view.
 class timings : public ports::listener {
 public:
-    /// `say` replaces standard error when it is given.
+    /// `say`, when it is given, gets each line instead of standard error.
     explicit timings(line_sink say);
     ~timings() override;
 
@@ -50,7 +51,7 @@ private:
     line_sink say_;
     time_point start_;
     std::mutex mutex_;
-    std::string lines_;
+    std::vector<std::string> lines_;
     timed_files files_;
 };
 
