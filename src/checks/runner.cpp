@@ -68,8 +68,8 @@ bool output_is_lost(const guest_script& script, const ports::guest_exit& end, st
         return false;
     }
     const bool marked = take_end_mark(out);
-    constexpr int killed = 128;
-    return !marked && end.exit_code < killed && (script.marks_end || (out.empty() && err.empty()));
+    constexpr int not_executable = 126; // and not found, and killed: nothing was there to print the mark
+    return !marked && end.exit_code < not_executable && (script.marks_end || (out.empty() && err.empty()));
 }
 
 /// Gathers what a check prints, up to the cap; asks for its end when it prints more. Of others, from which nothing is
@@ -172,8 +172,10 @@ core::expected<guest_script> script_for_guest(const std::string& name, const std
     const auto program = program_of(argv);
     guest_script script;
     if (program == "sh") {
-        script.argv = {"sh"};
-        script.argv.insert(script.argv.end(), argv.begin() + 1, argv.end()); // its options, as in `#!/bin/sh -e`
+        script.argv = std::move(argv); // with its options, as in `#!/bin/sh -e`, or behind an `env`
+        if (std::filesystem::path(script.argv.front()).filename() == "sh") {
+            script.argv.front() = "sh";
+        }
         auto marked = with_end_mark(text);
         script.argv.insert(script.argv.end(), {"-c", std::move(marked.argv.front()), name});
         script.marks_end = marked.marks_end;

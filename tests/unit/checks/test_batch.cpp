@@ -197,6 +197,19 @@ TEST_CASE("a check that hangs costs its own time, and the others are read") {
     CHECK(programs[1].find("kill -9") != std::string::npos);
 }
 
+TEST_CASE("a check that could not be started has lost no output") {
+    site s;
+    s.add("gone", "#!/usr/bin/env sh\necho good: x");
+    s.guest.on_the_way = [](int, std::string& out, core::expected<ports::guest_exit>& end) {
+        out.clear();
+        end->exit_code = 127;
+    };
+    const auto seen = s.run();
+    CHECK(seen.readings[0].how == health::fail);
+    CHECK(seen.readings[0].summary == "exit status 127");
+    CHECK(s.guest.runs() == 1);
+}
+
 TEST_CASE("a sweep finds each process of a batch, and none of another one") {
     site s;
     s.add("hangs", together + "sleep 1000", {}, 300ms);

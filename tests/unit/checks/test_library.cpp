@@ -178,6 +178,9 @@ TEST_CASE("scripts travel to the guest in the way of their interpreter") {
     CHECK(sh->input.empty());
     CHECK(checks::script_for_guest("web", "#!/bin/sh -eu\n", {})->argv ==
           std::vector<std::string>{"sh", "-eu", "-c", marked("#!/bin/sh -eu\n"), "web"});
+    CHECK(checks::script_for_guest("web", "#!/usr/bin/env sh\n", {"a"})->argv ==
+          std::vector<std::string>{"/usr/bin/env", "sh", "-c",
+                                   checks::with_end_mark("#!/usr/bin/env sh\n").argv.front(), "web", "a"});
     const auto none = checks::script_for_guest("web", "exit 0\n", {});
     CHECK(none->argv.front() == "sh");
     const auto python = checks::script_for_guest("web", "#!/usr/bin/env python3\nprint()\n", {"-x"});
