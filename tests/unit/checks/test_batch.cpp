@@ -199,7 +199,7 @@ TEST_CASE("a check that hangs costs its own time, and the others are read") {
 
 TEST_CASE("a check that could not be started has lost no output") {
     site s;
-    s.add("gone", "#!/usr/bin/env sh\necho good: x");
+    s.add("gone", "#!/bin/sh\necho good: x");
     s.guest.on_the_way = [](int, std::string& out, core::expected<ports::guest_exit>& end) {
         out.clear();
         end->exit_code = 127;
