@@ -79,9 +79,10 @@ core::expected<std::string> incus_program() {
             return program.string();
         }
     }
-    return core::failure(core::reason::no_daemon,
-                         "the program incus is not in PATH, and the commands that belay prints for you need it: install "
-                         "it (package incus-client, or incus)");
+    return core::failure(
+        core::reason::no_daemon,
+        "the program incus is not in PATH, and the commands that belay prints for you need it: install "
+        "it (package incus-client, or incus)");
 }
 
 // The file is written by the incus program, always with the same block style: two levels of keys below `remotes:`.
