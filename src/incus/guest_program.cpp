@@ -85,13 +85,21 @@ core::expected<waiter::why> guest_program::begin(const ports::guest_command& com
     return waiter::why::ready;
 }
 
-/// Not cut short by anything: a program that was started without its control could not be ended.
+/// The daemon starts the program when it has input and outputs, whether or not it has the control, and when the program
+/// has ended nothing can be connected any more: so the input comes last.
 core::expected<void> guest_program::connect(const std::array<std::string, streams>& secrets) {
+    BELAY_TRY_VOID(open_streams({out, err, control}, secrets));
+    return open_streams({in}, secrets);
+}
+
+/// Not cut short by anything: a program that was started without its control could not be ended.
+core::expected<void> guest_program::open_streams(const std::vector<stream>& which,
+                                                 const std::array<std::string, streams>& secrets) {
     constexpr long switching_protocols = 101;
     std::vector<exchange> upgrades;
-    for (const auto& secret : secrets) {
+    for (const auto one : which) {
         BELAY_TRY(auto, over, connection());
-        const auto path = operation_ + "/websocket?secret=" + escape(secret);
+        const auto path = operation_ + "/websocket?secret=" + escape(secrets[one]);
         upgrades.emplace_back(std::move(over), request{.method = "GET", .path = path, .upgrades = true});
     }
     std::vector<exchange*> all;
@@ -106,14 +114,14 @@ core::expected<void> guest_program::connect(const std::array<std::string, stream
                         {},
                         true});
     }
-    for (std::size_t i = 0; i < streams; ++i) {
+    for (std::size_t i = 0; i < which.size(); ++i) {
         BELAY_TRY(const response, r, upgrades[i].result());
         if (r.status != switching_protocols) {
             BELAY_TRY_VOID(accepted(r, socket_));
             return core::failure(reason::io_error, "the Incus daemon did not open a stream of the program");
         }
-        channels_[i].over = upgrades[i].take_wire();
-        take(static_cast<stream>(i), upgrades[i].take_rest());
+        channels_[which[i]].over = upgrades[i].take_wire();
+        take(which[i], upgrades[i].take_rest());
     }
     return {};
 }

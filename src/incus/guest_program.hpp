@@ -44,6 +44,8 @@ private:
 
     core::expected<waiter::why> begin(const ports::guest_command& command, waiter& patience, time_point until);
     core::expected<void> connect(const std::array<std::string, streams>& secrets);
+    core::expected<void> open_streams(const std::vector<stream>& which,
+                                      const std::array<std::string, streams>& secrets);
     core::expected<wire> connection() const;
     void feed(std::string_view input);
     waiter::why attend(waiter& patience, std::optional<time_point> until);

@@ -63,6 +63,19 @@ TEST_CASE("both outputs arrive whole, and the exit status", "[incus]") {
     CHECK(h.err == std::string(200, 'e'));
 }
 
+TEST_CASE("the stream that starts the program is connected last", "[incus]") {
+    exec_daemon daemon(program_play{});
+    REQUIRE(run(daemon, {.argv = {"x"}}).end);
+    std::vector<std::string> secrets;
+    for (const auto& r : daemon.seen()) {
+        if (const auto at = r.path.find("secret="); at != std::string::npos) {
+            secrets.push_back(r.path.substr(at));
+        }
+    }
+    REQUIRE(secrets.size() == 4);
+    CHECK(secrets.back() == "secret=s0");
+}
+
 TEST_CASE("a message may come in several frames, with others between them", "[incus]") {
     const auto f = [](unsigned char first, const std::string& payload) { return exec_daemon::frame(first, payload); };
     exec_daemon daemon(program_play{.raw_out = f(0x02, "one ") + f(0x89, "ping") + f(0x00, "two ") + f(0x80, "three")});
