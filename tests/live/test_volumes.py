@@ -281,7 +281,8 @@ class Schedules(Volumes):
 class Database(Volumes):
     """SQLite on a volume, written all the time: a row there, then its number on the root disk."""
 
-    WRITER = """#!/bin/sh
+    # bash: dash starts programs by vfork, and the freezer of cgroup v1 may wait for ever for one whose child it has frozen.
+    WRITER = """#!/bin/bash
 n=$(sqlite3 /data/app.db 'SELECT coalesce(max(n), 0) FROM t')
 while :; do
     n=$((n + 1))

@@ -157,7 +157,7 @@ TEST_CASE("what does not exist is told apart", "[live]") {
     CHECK(nobody.stop(0ms, 10s).error().code == reason::not_found);
     incus::instance nowhere(socket, "adapter-no-project", "adapter-nobody");
     CHECK(nowhere.examine(10s).error().message.find("project adapter-no-project does not exist") == 0);
-    CHECK(nobody.exec({.argv = {"true"}}, 10s, {}, {})->exit_code == 1);
+    CHECK(nobody.exec({.argv = {"true"}}, 10s, {}, {}).error().code == reason::not_found);
 }
 
 TEST_CASE("a snapshot with an expiry is made eternal before its restore", "[live]") {
