@@ -120,12 +120,11 @@ core::expected<known_transaction> load_known(const std::filesystem::path& state,
 
 core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn,
                                                    codec::detail how) {
-    BELAY_TRY(auto, last, journal::read_last(journal::files_of(state, txn).journal, how));
-    auto* end = last ? std::get_if<core::closed>(&last->what) : nullptr;
-    if (end == nullptr) {
+    BELAY_TRY(auto, end, journal::read_report(journal::files_of(state, txn).journal, how));
+    if (!end) {
         return load_whole(state, txn);
     }
-    return report::history_entry{.summary = std::move(end->summary)};
+    return report::history_entry{.summary = *std::move(end)};
 }
 
 core::expected<report::history_entry> load_whole(const std::filesystem::path& state, const std::string& txn) {

@@ -29,7 +29,7 @@ core::expected<known_transaction> load_known(const std::filesystem::path& state,
 
 /// A line of the history, from the last line of the journal when the transaction has ended. The report of one that has
 /// ended is as the reading `how` leaves it: a brief one has no phases, checks and packages. Errors as of
-/// journal::read_last, and for what has not ended as of journal::read_journal.
+/// journal::read_report, and for what has not ended as of journal::read_journal.
 core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn,
                                                    codec::detail how = codec::detail::whole);
 

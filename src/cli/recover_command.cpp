@@ -68,9 +68,9 @@ private:
 
     /// Whether a transaction has nothing left to be done, from the last line of its journal.
     bool has_ended(const std::string& txn) const {
-        const auto last = journal::read_last(journal::files_of(state_, txn).journal, codec::detail::brief);
-        const auto* end = last && *last ? std::get_if<core::closed>(&(*last)->what) : nullptr;
-        return end != nullptr && end->summary.how != core::outcome::stuck;
+        const auto file = journal::files_of(state_, txn).journal;
+        const auto end = journal::read_report(file, codec::detail::brief).value_or(std::nullopt);
+        return end && end->how != core::outcome::stuck;
     }
 
     void look_at(const std::string& txn) {

@@ -255,10 +255,8 @@ namespace {
 
 /// Whether a transaction took back an upgrade of the instance, from the end of its journal.
 bool is_undo(const std::filesystem::path& journal, const std::string& project, const std::string& instance) {
-    const auto last = read_last(journal, codec::detail::brief);
-    const auto* end = last && *last ? std::get_if<core::closed>(&(*last)->what) : nullptr;
-    return end != nullptr && !end->summary.undoes.empty() && end->summary.project == project &&
-           end->summary.instance == instance;
+    const auto end = read_report(journal, codec::detail::brief).value_or(std::nullopt);
+    return end && !end->undoes.empty() && end->project == project && end->instance == instance;
 }
 
 core::past_run past_in(const std::filesystem::path& journal, const std::string& txn) {

@@ -198,6 +198,12 @@ core::expected<std::optional<core::record>> read_last(const std::filesystem::pat
     return understood(file, count, last, how);
 }
 
+core::expected<std::optional<core::report>> read_report(const std::filesystem::path& file, codec::detail how) {
+    BELAY_TRY(auto, last, read_last(file, how));
+    auto* end = last ? std::get_if<core::closed>(&last->what) : nullptr;
+    return end == nullptr ? std::nullopt : std::optional(std::move(end->summary));
+}
+
 core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state) {
     BELAY_TRY(auto, names, names_in(state / "transactions"));
     std::erase_if(names, [](const auto& name) { return !core::is_transaction_id(name); });

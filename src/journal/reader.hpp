@@ -34,6 +34,10 @@ bool is_damage(const core::error& e);
 /// understood: errors as of read_journal, except that a sound line before it may hold whatever record.
 core::expected<std::optional<core::record>> read_last(const std::filesystem::path& file, codec::detail how);
 
+/// The report of a transaction that has ended, by the last line of its journal; nothing of one that has not. Errors as
+/// of read_last.
+core::expected<std::optional<core::report>> read_report(const std::filesystem::path& file, codec::detail how);
+
 /// The IDs of all transactions, oldest first; none when there is no state directory.
 core::expected<std::vector<std::string>> list_transactions(const std::filesystem::path& state);
 
