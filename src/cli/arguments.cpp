@@ -539,7 +539,7 @@ request chosen(const CLI::App& app, raw& all, const std::vector<std::string>& co
     return std::move(all.checks);
 }
 
-const std::string version_line = "belay " BELAY_VERSION "\n";
+constexpr const char* version_line = "belay " BELAY_VERSION "\n";
 
 /// CLI11 would only say that a command is missing.
 void check_command_name(CLI::App& app, const std::vector<std::string>& args) {

@@ -237,8 +237,8 @@ core::expected<ports::examined> instance::examine(milliseconds limit) {
                            server_->process};
 }
 
-/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. Through the
-/// API, without the incus client: nothing is to be seen of it, and it takes half the time.
+/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. Nothing is
+/// to be seen of it, so that no stream is connected, which takes half the time of an exec.
 core::expected<void> instance::prove_running(milliseconds limit) {
     const deadline until(limit);
     const auto done = daemon_.outcome_of({"POST", path("/exec"), exec_body("true"), {}}, until);

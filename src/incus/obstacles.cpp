@@ -101,8 +101,7 @@ std::uint64_t fixed_size(const core::pool_seen& pool, std::optional<std::int64_t
 
 } // namespace
 
-/// Who may not read the project's settings finds out by the
-/// snapshot itself, which comes before the upgrade.
+/// Who may not read the project's settings finds out by the snapshot itself, which comes before the upgrade.
 core::expected<project_state> instance::known_project(const deadline& until) {
     if (!server_->extensions.contains("projects_restrictions")) {
         return project_state{};

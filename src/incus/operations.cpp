@@ -91,9 +91,7 @@ core::expected<void> accepted(const response& r, const std::string& socket) {
 }
 
 core::expected<response> operations::get(const std::string& path, const deadline& until) {
-    BELAY_TRY(response, r, send({"GET", path}, until));
-    BELAY_TRY_VOID(accepted(r, socket()));
-    return r;
+    return checked(send({"GET", path}, until));
 }
 
 std::vector<core::expected<response>> operations::get_all(const std::vector<std::string>& paths,

@@ -27,7 +27,7 @@ struct examined {
 struct kept {
     core::expected<void> expiry;                                   ///< as of set_expiry
     core::expected<std::vector<core::snapshot_entry>> snapshots{}; ///< as of list_snapshots
-    core::expected<examined> now{};                                ///< as of examine, but for the users of volumes
+    core::expected<examined> now{}; ///< what the instance itself says, for a swap of keys: no pools, server, daemon
 };
 
 /// Configuration keys and their new values; an empty one deletes the key.
