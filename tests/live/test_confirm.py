@@ -194,7 +194,9 @@ class Terminal(Confirm):
                 self.assertLess(time.monotonic(), end, "the run has not ended")
                 if select.select([ours], [], [], 0.1)[0]:
                     os.read(ours, 65536)
-                if not asked and self.shown().get("state") == "waiting":
+                # What was typed before belay reads keys is thrown away, so that nobody answers a question not yet asked.
+                reads_keys = not termios.tcgetattr(theirs)[3] & termios.ICANON
+                if not asked and reads_keys and self.shown().get("state") == "waiting":
                     os.write(ours, key)
                     asked = True
             self.assertEqual(termios.tcgetattr(theirs), before)
