@@ -15,41 +15,33 @@ namespace {
 constexpr std::size_t longest_output = 262'144;
 
 /// $run is the value of run_variable. A write has no more than 2000 bytes, and ends with a line: dash and busybox make
-/// one of it, bash one for each line. The exit status is out as soon as there is one. head(1) bounds what a script that
-/// goes mad can fill, and ends it by SIGPIPE; without $end behind it an output was cut. The dot keeps the shell from
-/// taking off newlines, which would hide that.
+/// one of it, bash one for each line. What a script that goes mad prints is not read beyond $most, and SIGPIPE ends it.
+/// The exit status is out as soon as there is one.
 constexpr std::string_view functions = R"sh(
 newline='
 '
-end=$newline.
-say() {
-    LC_ALL=C IFS=$newline
-    set -f
-    text=${3%"$end".} lines='' total=0
-    for line in $text; do
-        if [ ${#line} -gt 900 ]; then total=long; break; fi
+tag() {
+    LC_ALL=C lines='' total=0 size=0
+    while IFS= read -r line || [ -n "$line" ]; do
+        size=$((size + ${#line} + 1))
+        if [ ${#line} -gt 900 ] || [ $size -gt $most ]; then total=long; break; fi
         if [ $((${#lines} + ${#line})) -gt 1900 ]; then
             printf %s "$lines"
             lines=''
         fi
-        lines="$lines$1$2 $line$newline" total=$((total + 1))
+        lines="$lines$1 $line$newline" total=$((total + 1))
     done
-    if [ "$text" = "$3" ] || [ ${#3} -gt $most ]; then total=long; fi
-    printf %s "$lines$1$2. $total$newline"
+    printf %s "$lines$1. $total$newline"
 }
 run() {
     number=$1
     shift
-    err=$({
-        out=$({
+    {
+        {
             VARIABLE=$run.$number "$@" </dev/null 2>&3 3>&- 4>&-
             printf %s "${number}x $?$newline" >&4
-            printf %s "$end"
-        } | head -c $most; printf .)
-        say $number o "$out" >&4
-        printf %s "$end"
-    } 3>&1 | head -c $most; printf .)
-    say $number e "$err"
+        } | tag ${number}o >&4
+    } 3>&1 | tag ${number}e
 } 4>&1
 )sh";
 

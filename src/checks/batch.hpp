@@ -22,7 +22,7 @@ struct batch_script {
 inline constexpr const char* run_variable = "BELAY_CHECK_RUN";
 
 /// A text for `sh -c` that runs all of them side by side, each by a shell of its own with an empty standard input, and
-/// prints what batch_reader reads. It needs `sh` and `head`, and no file.
+/// prints what batch_reader reads. It needs `sh` alone, and no file.
 std::string batch_program(const std::vector<batch_script>& scripts);
 
 /// Reads the standard output of batch_program. Each line of it says whose it is, and is written at once, so that those
@@ -33,7 +33,7 @@ std::string batch_program(const std::vector<batch_script>& scripts);
 ///     3e …, 3e. 1            likewise on its standard error
 ///     3x 75                  it ended with this exit status
 ///
-/// Empty lines and NUL bytes are lost. What does not add up was lost on the way, and is never taken for whole.
+/// NUL bytes are lost. What does not add up was lost on the way, and is never taken for whole.
 class batch_reader {
 public:
     explicit batch_reader(std::size_t scripts) : parts_(scripts) {}

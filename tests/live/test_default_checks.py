@@ -173,6 +173,18 @@ class Tables(unittest.TestCase):
     def test_nothing_listens_is_a_pass(self):
         self.assertEqual(self.run_check(), (0, [], "nothing listens"))
 
+    def test_a_table_of_which_the_kernel_counts_no_socket_is_not_read(self):
+        sockets = [("tcp", "0.0.0.0", 1), ("tcp", "::", 2), ("udp", "0.0.0.0", 3), ("udp", "::", 4)]
+        found = ["tcp/1 any", "tcp/2 any", "udp/3 any", "udp/4 any"]
+        heads = {"TCP": 0, "TCP6": 1, "UDP": 2, "UDP6": 3}
+        for unused, at in heads.items():
+            counts = {protocol: f"{protocol}: inuse {0 if protocol == unused else 10} orphan 0 tw 0 alloc 5 mem 0\n" for protocol in heads}
+            proc = {"net/sockstat": "sockets: used 0\n" + counts["TCP"] + counts["UDP"], "net/sockstat6": counts["TCP6"] + counts["UDP6"]}
+            with self.subTest(unused):
+                self.assertEqual(self.findings(*sockets, proc=proc.items()), found[:at] + found[at + 1:])
+        none = {"net/sockstat": "TCP: inuse 0\nUDP: inuse 0\n", "net/sockstat6": "TCP6: inuse 0\nUDP6: inuse 0\n"}
+        self.assertEqual(self.run_check(*sockets, proc=none.items()), (0, [], "nothing listens"))
+
     def test_without_tables_it_does_not_apply(self):
         self.assertEqual(self.run_check(without=["net/tcp"]), (77, [], "/proc/net/tcp cannot be read"))
         self.assertEqual(self.run_check(without=["net/tcp6", "net/udp6"]), (0, [], "nothing listens"))

@@ -120,7 +120,7 @@ TEST_CASE("nothing that a check prints, reads or sets reaches another one") {
     CHECK(r[1].bad.empty());
     CHECK(r[1].summary == "fine");
     CHECK(r[2].good == findings{"last"});
-    CHECK(s.printed["loud"].first == "a\001\377\n  b  \n*\\n\n-n\nno newline\ngood: last\n");
+    CHECK(s.printed["loud"].first == "a\001\377\n  b  \n\n\n*\\n\n-n\nno newline\ngood: last\n");
 }
 
 TEST_CASE("each process of a check carries its mark") {
