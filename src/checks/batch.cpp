@@ -14,24 +14,18 @@ namespace {
 /// What a script may print on one stream to be taken on this way, in bytes.
 constexpr std::size_t longest_output = 262'144;
 
-/// $run is the value of run_variable. A write has no more than 2000 bytes, and ends with a line: dash and busybox make
-/// one of it, bash one for each line. What a script that goes mad prints is not read beyond $most, and SIGPIPE ends it.
-/// The exit status is out as soon as there is one.
+/// $run is the value of run_variable. Each line is out at once, since what a script that hangs has printed counts, and
+/// so is the exit status. What a script that goes mad prints is not read beyond $most, and SIGPIPE ends it.
 constexpr std::string_view functions = R"sh(
-newline='
-'
 tag() {
-    LC_ALL=C lines='' total=0 size=0
+    LC_ALL=C total=0 size=0
     while IFS= read -r line || [ -n "$line" ]; do
         size=$((size + ${#line} + 1))
-        if [ ${#line} -gt 900 ] || [ $size -gt $most ]; then total=long; break; fi
-        if [ $((${#lines} + ${#line})) -gt 1900 ]; then
-            printf %s "$lines"
-            lines=''
-        fi
-        lines="$lines$1 $line$newline" total=$((total + 1))
+        if [ ${#line} -gt 2000 ] || [ $size -gt $most ]; then total=long; break; fi
+        printf '%s %s\n' "$1" "$line"
+        total=$((total + 1))
     done
-    printf %s "$lines$1. $total$newline"
+    printf '%s. %s\n' "$1" $total
 }
 run() {
     number=$1
@@ -39,7 +33,7 @@ run() {
     {
         {
             VARIABLE=$run.$number "$@" </dev/null 2>&3 3>&- 4>&-
-            printf %s "${number}x $?$newline" >&4
+            printf '%s %s\n' ${number}x $? >&4
         } | tag ${number}o >&4
     } 3>&1 | tag ${number}e
 } 4>&1

@@ -2,9 +2,11 @@
 // Collectors of evidence, side by side and within one limit of time, whatever they do.
 #include "checks/runner.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 namespace belay::checks {
 
@@ -12,32 +14,45 @@ namespace {
 
 /// What the threads of one round of collectors and gather() share. It lives as long as the last of them.
 struct collection {
-    explicit collection(std::size_t size) : texts(size), skipped(size, 0) {}
+    explicit collection(std::vector<core::check_spec> what)
+        : specs(std::move(what)), texts(specs.size()), ends(specs.size()) {}
 
+    const std::vector<core::check_spec> specs;
     std::vector<printed> texts;
     std::mutex mutex; ///< guards what follows
     std::condition_variable changed;
-    std::vector<char> skipped;
-    std::size_t ended{0};
+    std::vector<std::optional<core::health>> ends;
 
-    void end(std::size_t i, bool skips) {
+    void end(std::size_t i, core::health how) {
         const std::scoped_lock guard(mutex);
-        skipped[i] = skips ? 1 : 0;
-        ++ended;
+        ends[i] = how;
         changed.notify_all();
     }
 
-    /// Whether all have ended within the limit.
-    bool wait(std::size_t started, core::milliseconds limit) {
+    /// Whether all of these have ended within the limit.
+    bool wait(const std::vector<std::size_t>& which, core::milliseconds limit) {
         std::unique_lock lock(mutex);
-        return changed.wait_for(lock, limit, [&] { return ended == started; });
+        return changed.wait_for(
+            lock, limit, [&] { return std::ranges::all_of(which, [&](auto i) { return ends[i].has_value(); }); });
     }
 
-    bool applies(std::size_t i) {
+    std::optional<core::health> how(std::size_t i) {
         const std::scoped_lock guard(mutex);
-        return skipped[i] == 0;
+        return ends[i];
     }
 };
+
+/// The collectors, and behind them the listing, none of which may take longer than the limit.
+std::vector<core::check_spec> all_within(core::milliseconds limit, std::vector<core::check_spec> collectors,
+                                         const std::optional<core::check_spec>& listing) {
+    if (listing) {
+        collectors.push_back(*listing);
+    }
+    for (auto& spec : collectors) {
+        spec.timeout = std::min(spec.timeout, limit);
+    }
+    return collectors;
+}
 
 /// What a collector printed itself.
 std::string without_end_mark(std::string text) {
@@ -57,33 +72,61 @@ std::string piece_of(printed& text, const core::check_spec& spec) {
 
 } // namespace
 
-std::vector<ports::evidence> runner::gather(const std::vector<core::check_spec>& collectors,
-                                            const ports::hook_context& context, core::milliseconds limit) {
-    const auto all = std::make_shared<collection>(collectors.size());
+ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
+                                const std::optional<core::check_spec>& listing, const ports::hook_context& context,
+                                core::milliseconds limit, const std::function<void()>& meanwhile) {
+    const auto all = std::make_shared<collection>(all_within(limit, collectors, listing));
     std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < collectors.size(); ++i) {
-        auto spec = collectors[i];
-        spec.timeout = std::min(spec.timeout, limit);
+    std::vector<std::size_t> begun;
+    const auto begin = [&](const std::vector<std::size_t>& which, auto work) {
         try {
-            threads.emplace_back([this, all, i, spec, context](const std::stop_token& stop) {
-                const auto reading = run_one(spec, context, stop, all->texts[i], kind::collector);
-                all->end(i, reading.how == core::health::skip);
-            });
-        } catch (const std::system_error&) {
-            break; // no thread to be had: what has begun must do
+            threads.emplace_back(std::move(work));
+            begun.insert(begun.end(), which.begin(), which.end());
+        } catch (const std::system_error&) { // no thread to be had: what has begun must do
+        }
+    };
+    const auto run_alone = [this, all, context](std::size_t i, const std::stop_token& stop) {
+        all->end(i, run_one(all->specs[i], context, stop, all->texts[i], kind::collector).how);
+    };
+    const auto together = what_goes_together(all->specs, collectors.size());
+    if (!together.which.empty()) {
+        begin(together.which, [this, all, context, together, run_alone](const std::stop_token& stop) {
+            std::vector<core::reading> readings(all->specs.size());
+            std::vector<std::jthread> alone;
+            const auto tell = [&](std::size_t i, std::optional<core::health> how) {
+                if (how) {
+                    all->end(i, *how);
+                } else {
+                    alone.emplace_back([=] { run_alone(i, stop); });
+                }
+            };
+            run_together(together, all->specs, context, stop, readings, all->texts, kind::collector, tell);
+        });
+    }
+    for (std::size_t i = 0; i < all->specs.size(); ++i) {
+        if (std::ranges::find(together.which, i) == together.which.end()) {
+            begin({i}, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); });
         }
     }
-    if (!all->wait(threads.size(), limit)) {
+    const auto until = std::chrono::steady_clock::now() + limit;
+    if (meanwhile) {
+        meanwhile();
+    }
+    const auto left = std::chrono::duration_cast<core::milliseconds>(until - std::chrono::steady_clock::now());
+    if (!all->wait(begun, left)) {
         for (auto& thread : threads) {
             thread.request_stop();
             stragglers_.push_back(std::move(thread));
         }
     }
-    std::vector<ports::evidence> found;
-    for (std::size_t i = 0; i < collectors.size(); ++i) {
-        auto text = piece_of(all->texts[i], collectors[i]);
-        if (all->applies(i) && text.find_first_not_of(" \n") != std::string::npos) {
-            found.push_back({collectors[i].name, std::move(text)});
+    ports::gathering found;
+    for (std::size_t i = 0; i < all->specs.size(); ++i) {
+        const auto how = all->how(i);
+        auto text = piece_of(all->texts[i], all->specs[i]);
+        if (i == collectors.size()) {
+            found.listed = how == core::health::pass ? std::optional(std::move(text)) : std::nullopt;
+        } else if (how != core::health::skip && text.find_first_not_of(" \n") != std::string::npos) {
+            found.pieces.push_back({collectors[i].name, std::move(text)});
         }
     }
     return found;

@@ -353,9 +353,12 @@ ports::round runner::run(const std::vector<core::check_spec>& specs, const std::
                 run_alone(i);
             }
         }
-        for (const auto i : run_together(together, all, context, stop, readings, texts)) {
-            run_alone(i);
-        }
+        const auto run_if_unknown = [&](std::size_t i, std::optional<core::health> how) {
+            if (!how) {
+                run_alone(i);
+            }
+        };
+        run_together(together, all, context, stop, readings, texts, kind::check, run_if_unknown);
     }
     ports::round found;
     found.proved_running = std::ranges::any_of(texts, &printed::ran);

@@ -85,8 +85,9 @@ public:
 
     /// In gather.cpp. A collector that does not even end when it is killed is not waited for: it has a thread of its
     /// own, which the destructor joins.
-    std::vector<ports::evidence> gather(const std::vector<core::check_spec>& collectors,
-                                        const ports::hook_context& context, core::milliseconds limit) override;
+    ports::gathering gather(const std::vector<core::check_spec>& collectors,
+                            const std::optional<core::check_spec>& listing, const ports::hook_context& context,
+                            core::milliseconds limit, const std::function<void()>& meanwhile) override;
 
 private:
     /// What goes together: indices into all that a round runs, and the program that runs them.
@@ -95,12 +96,16 @@ private:
         std::string program;
     };
 
+    /// A script of a batch has ended so; or it must be run alone, since it printed too much for this way or something
+    /// was lost on it.
+    using part_ended = std::function<void(std::size_t i, std::optional<core::health> how)>;
+
     std::string new_run_id(const ports::hook_context& context);
     std::optional<batch_script> batch_form(const core::check_spec& spec);
     batch what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from);
-    std::vector<std::size_t> run_together(const batch& these, const std::vector<core::check_spec>& all,
-                                          const ports::hook_context& context, std::stop_token stop,
-                                          std::vector<core::reading>& readings, std::vector<printed>& texts);
+    void run_together(const batch& these, const std::vector<core::check_spec>& all, const ports::hook_context& context,
+                      std::stop_token stop, std::vector<core::reading>& readings, std::vector<printed>& texts, kind what,
+                      const part_ended& tell);
     core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
                           printed& text, kind what = kind::check);
     core::expected<core::reading> attempt(const core::check_spec& spec, const ports::hook_context& context,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scripts of a round that go together, as one program in the instance.
+// The scripts of a round, or of a gathering, that go together, as one program in the instance.
 #include "checks/library.hpp"
 #include "checks/runner.hpp"
 #include "core/text.hpp"
@@ -38,6 +38,17 @@ public:
             }
         }
         changed_.notify_all();
+    }
+
+    bool ended(std::size_t k) {
+        const std::scoped_lock guard(mutex_);
+        return ends_[k].has_value();
+    }
+
+    /// What script k has printed so far.
+    void copy(std::size_t k, printed& text) {
+        const std::scoped_lock guard(mutex_, text.mutex);
+        text.out += reader_.out(k).substr(text.out.size());
     }
 
     /// No more is to come. What follows is to be asked after that.
@@ -93,6 +104,7 @@ bool take_part(core::reading& reading, printed& text, const core::check_spec& sp
                std::size_t k, const core::expected<ports::guest_exit>& end, bool stopped) {
     reading = unread(spec);
     reading.seconds = seen.seconds(k);
+    const std::scoped_lock guard(text.mutex);
     text.out = seen.read().out(k);
     text.err = seen.read().err(k);
     if (!end) {
@@ -148,12 +160,13 @@ runner::batch runner::what_goes_together(const std::vector<core::check_spec>& al
     return {};
 }
 
-/// Returns those that are to be run alone, since they printed too much for this way or something was lost on it.
-std::vector<std::size_t> runner::run_together(const batch& these, const std::vector<core::check_spec>& all,
-                                              const ports::hook_context& context, std::stop_token stop,
-                                              std::vector<core::reading>& readings, std::vector<printed>& texts) {
+/// What a script has printed is in its text as it comes, and its end is told when it is there: collectors are not waited
+/// for when their time is up.
+void runner::run_together(const batch& these, const std::vector<core::check_spec>& all,
+                          const ports::hook_context& context, std::stop_token stop, std::vector<core::reading>& readings,
+                          std::vector<printed>& texts, kind what, const part_ended& tell) {
     if (these.which.empty()) {
-        return {};
+        return;
     }
     std::vector<core::milliseconds> limits;
     for (const auto i : these.which) {
@@ -165,19 +178,33 @@ std::vector<std::size_t> runner::run_together(const batch& these, const std::vec
     std::stop_source enough;
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
     observation seen(limits, enough);
-    const auto end = host_.exec(command, std::ranges::max(limits), std::ref(seen), enough.get_token());
+    std::vector<char> told(these.which.size(), 0);
+    const auto end_of = [&](std::size_t k, const core::expected<ports::guest_exit>& end, bool stopped) {
+        told[k] = 1;
+        const auto i = these.which[k];
+        const bool known = take_part(readings[i], texts[i], all[i], seen, k, end, stopped);
+        tell(i, known ? std::optional(readings[i].how) : std::nullopt);
+    };
+    const auto sink = [&](core::output::stream from, std::string_view piece) {
+        seen(from, piece);
+        for (std::size_t k = 0; k < told.size(); ++k) {
+            if (told[k] == 0 && seen.ended(k)) {
+                end_of(k, ports::guest_exit{}, false);
+            } else if (told[k] == 0) {
+                seen.copy(k, texts[these.which[k]]);
+            }
+        }
+    };
+    const auto end = host_.exec(command, std::ranges::max(limits), sink, enough.get_token());
     seen.finish();
-    if (end && end->how != ports::ended::exited) {
+    if (what == kind::check && end && end->how != ports::ended::exited) {
         sweep(run_id);
     }
-    std::vector<std::size_t> again;
-    for (std::size_t k = 0; k < these.which.size(); ++k) {
-        const auto i = these.which[k];
-        if (!take_part(readings[i], texts[i], all[i], seen, k, end, stop.stop_requested())) {
-            again.push_back(i);
+    for (std::size_t k = 0; k < told.size(); ++k) {
+        if (told[k] == 0) {
+            end_of(k, end, stop.stop_requested());
         }
     }
-    return again;
 }
 
 } // namespace belay::checks

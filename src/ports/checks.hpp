@@ -3,6 +3,7 @@
 #pragma once
 #include "core/event.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -25,6 +26,12 @@ struct hook_context {
 struct evidence {
     std::string name;
     std::string text;
+};
+
+/// What all collectors saw.
+struct gathering {
+    std::vector<evidence> pieces;
+    std::optional<std::string> listed{}; ///< as of a round
 };
 
 /// What one round of checks has found.
@@ -65,9 +72,11 @@ public:
 
     /// Runs collectors of evidence, side by side and all within `limit`: what one has printed when its time is up
     /// counts. One that printed nothing, or that does not apply here (exit status 77), is left out. There is no error:
-    /// evidence never stands in the way of a rollback.
-    virtual std::vector<evidence> gather(const std::vector<core::check_spec>& collectors, const hook_context& context,
-                                         core::milliseconds limit) = 0;
+    /// evidence never stands in the way of a rollback. `listing`: as of a round. `meanwhile`, if any, is called once, on
+    /// this thread, when they have begun.
+    virtual gathering gather(const std::vector<core::check_spec>& collectors,
+                             const std::optional<core::check_spec>& listing, const hook_context& context,
+                             core::milliseconds limit, const std::function<void()>& meanwhile) = 0;
 };
 
 } // namespace belay::ports

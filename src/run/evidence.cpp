@@ -43,17 +43,6 @@ core::check_spec package_lister() {
     return spec;
 }
 
-/// Takes the list of packages out of what was gathered.
-std::optional<core::package_list> take_list(std::vector<ports::evidence>& gathered) {
-    const auto found = std::ranges::find(gathered, list_name, &ports::evidence::name);
-    if (found == gathered.end()) {
-        return std::nullopt;
-    }
-    auto list = whole_list(found->text);
-    gathered.erase(found);
-    return list;
-}
-
 /// The command line of a shell command of the user's, since its name does not say what it is.
 std::string asked_for(const std::vector<core::check_spec>& collectors, const std::string& name) {
     const auto found = std::ranges::find(collectors, name, &core::check_spec::name);
@@ -146,25 +135,29 @@ std::vector<std::string> transaction::save_evidence(std::vector<ports::evidence>
     return saved;
 }
 
+/// What is to be restored is looked for before the instance is stopped: here already, since nothing else is asked of the
+/// daemon meanwhile.
+void transaction::look_for_snapshots(core::milliseconds limit) {
+    const auto give_up = world_.clock.monotonic() + limit;
+    for (const auto& target : plan().targets) {
+        if (const auto left = give_up - world_.clock.monotonic(); left > core::milliseconds{0}) {
+            (void)world_.host.has_snapshot(target, restored_snapshot(), left);
+        }
+    }
+}
+
 /// All that asks the instance happens in gather(), which keeps the limit whatever the instance does.
 core::finished transaction::evidence() {
-    const auto before = state().packages || !plan().lists_packages
-                            ? core::expected<std::string>(core::failure(core::reason::ok, "not asked for"))
-                            : world_.journal.load(before_file);
-    auto collectors = plan().collectors;
-    if (before) {
-        collectors.push_back(package_lister());
-    }
-    auto gathered = world_.checks.gather(collectors, context(core::act::evidence, 1), plan().limit.evidence);
+    const auto limit = plan().limit.evidence;
+    auto gathered = world_.checks.gather(plan().collectors, listing_after(), context(core::act::evidence, 1), limit,
+                                         [&] { look_for_snapshots(limit); });
     core::finished f;
-    if (const auto now = take_list(gathered); now && before) {
-        f.packages = core::compare(core::parse_packages(*before), *now);
-    }
+    f.packages = packages_changed(gathered.listed);
     std::vector<ports::evidence> pieces{{"checks", checks_text(chronicle_.summary(core::outcome::rolled_back).checks)}};
     if (const auto& packages = f.packages ? f.packages : state().packages) {
         pieces.push_back({"packages", core::to_text(*packages)});
     }
-    for (auto& piece : gathered) {
+    for (auto& piece : gathered.pieces) {
         piece.text.insert(0, asked_for(plan().collectors, piece.name));
         pieces.push_back(std::move(piece));
     }

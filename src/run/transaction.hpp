@@ -111,6 +111,7 @@ private:
 
     // evidence.cpp: what is saved before it is thrown away, and the packages
     core::finished evidence();
+    void look_for_snapshots(core::milliseconds limit);
     core::finished keep_failed();
     std::optional<core::check_spec> listing_before() const;
     std::optional<core::check_spec> listing_after() const;

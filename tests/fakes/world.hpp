@@ -88,20 +88,28 @@ public:
     int gatherings{0};
     std::vector<std::string> asked; ///< the names of the collectors of the last gathering
 
-    std::vector<ports::evidence> gather(const std::vector<core::check_spec>& collectors, const ports::hook_context&,
-                                        milliseconds limit) override {
+    ports::gathering gather(const std::vector<core::check_spec>& collectors,
+                            const std::optional<core::check_spec>& listing, const ports::hook_context&,
+                            milliseconds limit, const std::function<void()>& meanwhile) override {
         points_.reach("gather", moment::before);
+        const auto begin = clock_.now;
         ++gatherings;
         asked.clear();
-        auto all = found;
         for (const auto& one : collectors) {
             asked.push_back(one.name);
-            if (one.name == "package-list" && !packages_now.empty()) {
-                all.push_back({one.name, packages_now});
-            }
+        }
+        if (listing) {
+            asked.push_back(listing->name);
+        }
+        if (meanwhile) {
+            meanwhile();
+        }
+        ports::gathering all{found, {}};
+        if (listing && !packages_now.empty()) {
+            all.listed = packages_now;
         }
         if (hangs) {
-            clock_.now += limit;
+            clock_.now = std::max(clock_.now, begin + limit);
         }
         return all;
     }

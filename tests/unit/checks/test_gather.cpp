@@ -5,6 +5,7 @@
 #include "unit/checks/guests.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <atomic>
 #include <condition_variable>
 
 using namespace belay;
@@ -15,9 +16,12 @@ namespace {
 /// An instance whose programs run on this machine, by the real means, as children of belay.
 class shell_guest : public test::idle_guest {
 public:
+    std::atomic<int> programs{0};
+
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
-        const auto end = process::run({.argv = command.argv}, limit, sink, stop, 200ms);
+        ++programs;
+        const auto end = process::run({.argv = command.argv, .env = command.env}, limit, sink, stop, 200ms);
         if (!end) {
             return std::unexpected(end.error());
         }
@@ -71,7 +75,7 @@ gathering gather(ports::checks& runner, const std::vector<core::check_spec>& col
     ports::hook_context context;
     context.txn = "t";
     context.instance = "web1";
-    gathering g{runner.gather(collectors, context, limit), {}};
+    gathering g{runner.gather(collectors, {}, context, limit, {}).pieces, {}};
     g.took = std::chrono::duration_cast<core::milliseconds>(std::chrono::steady_clock::now() - begin);
     return g;
 }
@@ -107,6 +111,34 @@ TEST_CASE("what an installed collector says on standard error is not evidence") 
     spec.name = "journal";
     spec.file = dir.put("journal", "echo yes; echo 'Error: Instance is not running' >&2\n").string();
     CHECK(text_of(gather(runner, {spec}, 30s), "journal") == "yes\n");
+}
+
+TEST_CASE("installed collectors that say so, and the list of packages, are one program") {
+    const test::scratch dir;
+    shell_guest guest;
+    checks::runner runner(guest);
+    std::vector<core::check_spec> all{command("asked-for", "echo 1")};
+    const auto install = [&](const std::string& name, const std::string& text) {
+        core::check_spec spec;
+        spec.name = name;
+        spec.file = dir.put(name, "#!/bin/sh\n# belay: where=guest together=yes summary=x\n" + text).string();
+        all.push_back(spec);
+    };
+    install("fails", "echo 2; echo oh >&2; exit 3");
+    install("skips", "echo not here; exit 77");
+    install("hangs", "echo begun; sleep 1000");
+    install("long", "printf '%3000s\\n' x");
+    int meanwhile = 0;
+    const auto found = runner.gather(all, command("list", "echo a package"), {}, 2s, [&] { ++meanwhile; });
+    const gathering g{found.pieces, {}};
+    CHECK(found.listed == "a package\n");
+    CHECK(meanwhile == 1);
+    CHECK(g.found.size() == 4);
+    CHECK(text_of(g, "asked-for") == "1\n");
+    CHECK(text_of(g, "fails") == "2\n");
+    CHECK(text_of(g, "hangs") == "begun\n");
+    CHECK(text_of(g, "long").size() == 3001);
+    CHECK(guest.programs == 3); // with the one whose line was too long for that way, beside the one that hangs
 }
 
 TEST_CASE("a collector that sleeps for ever costs the limit, and what it printed counts") {

@@ -40,8 +40,8 @@ public:
         return core::reading{hook.name, hook.where, false, core::health::fail, "nobody there", {}, {}, 0};
     }
 
-    std::vector<ports::evidence> gather(const std::vector<core::check_spec>&, const ports::hook_context&,
-                                        core::milliseconds) override {
+    ports::gathering gather(const std::vector<core::check_spec>&, const std::optional<core::check_spec>&,
+                            const ports::hook_context&, core::milliseconds, const std::function<void()>&) override {
         return {};
     }
 };
