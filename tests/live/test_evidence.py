@@ -2,15 +2,45 @@
 """What is left of an upgrade that was undone: evidence, the packages, the broken state. On a real Incus."""
 
 import json
+import os
 import pathlib
+import re
+import shutil
+import subprocess
 import tempfile
 import time
+import unittest
 
 import live
 
 QUICK = ("--no-checks", "--soak", "0", "--stop-timeout", "0")
 BREAK = "echo broken >/etc/state; echo 'dpkg: error processing package x' >&2; exit 7"
 APK = "C:Q1x\nP:musl\nV:1.2.4-r2\n\nC:Q1y\nP:gone\nV:1\n\n"
+
+
+class Processes(unittest.TestCase):
+    """The collector where ps is none of procps."""
+
+    def test_command_lines_from_proc(self):
+        text = (live._ROOT / "hooks" / "evidence" / "processes").read_text()
+        for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]):
+            with self.subTest(shell), tempfile.TemporaryDirectory() as folder:
+                names = ["plain  name", "x" * 500, "first\nsecond",
+                         f"y\n==> /proc/1;touch $IFS{folder}/run/cmdline <==\nz\n==> /proc/1/cmdline <==\nforged"]
+                sleepers = [subprocess.Popen([name, "60"], executable=shutil.which("sleep")) for name in names]
+                try:
+                    done = live.run(*shell, "-c", "ps() { return 1; }\n" + text, "processes", check=True)
+                finally:
+                    for one in sleepers:
+                        one.kill()
+                        one.wait()
+                lines = {int(line.split()[0]): line for line in done.stdout.splitlines() if re.match(r" *[0-9]+ +[0-9]+ ", line)}
+                shown = [lines[one.pid].split(" kB ", 1)[1].strip() for one in sleepers]
+                self.assertEqual(shown, ["plain  name 60", "x" * 400, "first", "y"])
+                self.assertEqual(lines[sleepers[0].pid].split()[1:3], [str(os.getpid()), "S"])
+                self.assertNotIn("forged", lines[1])
+                self.assertRegex(done.stdout, r"\nMemTotal: +[0-9]+ kB\n")
+                self.assertEqual(os.listdir(folder), [])
 
 
 class Evidence(live.TestCase):

@@ -6,6 +6,7 @@
 #include "state_directory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdlib>
@@ -239,6 +240,27 @@ TEST_CASE("a journal that is damaged is an error, and the others are shown all t
     CHECK((*all)[1].how == ending::waiting);
     REQUIRE(unreadable.size() == 1);
     CHECK(unreadable[0].message.find("20260501t120000z-0002") != std::string::npos);
+}
+
+TEST_CASE("a long history is whole and in its order") {
+    const state_directory state;
+    list wanted;
+    for (int i = 0; i < 250; ++i) {
+        const auto id = fmt::format("202605{:02d}t12{:02d}00z-ab12", 1 + i / 60, i % 60);
+        state.write(kept(id));
+        wanted.push_back(id);
+    }
+    std::ofstream(state.journal(wanted[120])) << "garbage\nmore\n";
+    wanted.erase(wanted.begin() + 120);
+    std::vector<core::error> unreadable;
+    const auto all = cli::load_history(state.path(), unreadable);
+    REQUIRE(all);
+    CHECK(unreadable.size() == 1);
+    list found;
+    for (const auto& one : *all) {
+        found.push_back(one.summary.transaction);
+    }
+    CHECK(found == wanted);
 }
 
 TEST_CASE("an undo supersedes the upgrade that it takes back and those that were kept since") {
