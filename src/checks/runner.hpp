@@ -104,8 +104,8 @@ private:
     std::optional<batch_script> batch_form(const core::check_spec& spec);
     batch what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from);
     void run_together(const batch& these, const std::vector<core::check_spec>& all, const ports::hook_context& context,
-                      std::stop_token stop, std::vector<core::reading>& readings, std::vector<printed>& texts, kind what,
-                      const part_ended& tell);
+                      std::stop_token stop, std::vector<core::reading>& readings, std::vector<printed>& texts,
+                      kind what, const part_ended& tell);
     core::reading run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
                           printed& text, kind what = kind::check);
     core::expected<core::reading> attempt(const core::check_spec& spec, const ports::hook_context& context,

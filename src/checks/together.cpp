@@ -160,11 +160,12 @@ runner::batch runner::what_goes_together(const std::vector<core::check_spec>& al
     return {};
 }
 
-/// What a script has printed is in its text as it comes, and its end is told when it is there: collectors are not waited
-/// for when their time is up.
+/// What a script has printed is in its text as it comes, and its end is told when it is there: collectors are not
+/// waited for when their time is up.
 void runner::run_together(const batch& these, const std::vector<core::check_spec>& all,
-                          const ports::hook_context& context, std::stop_token stop, std::vector<core::reading>& readings,
-                          std::vector<printed>& texts, kind what, const part_ended& tell) {
+                          const ports::hook_context& context, std::stop_token stop,
+                          std::vector<core::reading>& readings, std::vector<printed>& texts, kind what,
+                          const part_ended& tell) {
     if (these.which.empty()) {
         return;
     }

@@ -59,7 +59,7 @@ if command -v pacman >/dev/null 2>&1; then
     printf '%s\n' "$list" | sed "s/ /$tab/"
     found=0
 fi
-if command -v rpm >/dev/null 2>&1; then
+if command -v rpm >/dev/null 2>&1 && { [ -d /usr/lib/sysimage/rpm ] || [ -d /var/lib/rpm ]; }; then
     list=$(rpm -qa --nosignature --qf '%{NAME}%|ARCH?{.%{ARCH}}|\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\n' 2>&1) ||
         list="error: $list"
     case "

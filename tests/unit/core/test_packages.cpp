@@ -53,9 +53,16 @@ public:
         std::ofstream(root_ / name) << text;
     }
 
+    /// With a database, of which the place alone is looked at.
+    void rpm(const std::string& text, int status = 0) {
+        fs::create_directories(root_ / "var/lib/rpm");
+        program("rpm", text, status);
+    }
+
     ran list() const {
         std::string script(core::package_list_script);
-        for (const std::string path : {"/var/lib/dpkg/status", "/usr/lib/apk/db/installed", " /lib/apk/db/installed"}) {
+        for (const std::string path : {"/var/lib/dpkg/status", "/usr/lib/apk/db/installed", " /lib/apk/db/installed",
+                                       "/usr/lib/sysimage/rpm", "/var/lib/rpm"}) {
             const auto at = script.find(path);
             REQUIRE(at != std::string::npos);
             script.insert(at + (path.front() == ' ' ? 1 : 0), root_.string());
@@ -114,20 +121,20 @@ TEST_CASE("packages of dpkg: every architecture, every state that is there, noth
 
 TEST_CASE("packages of rpm: epochs, several kernels in whatever order, keys without an architecture", "[core]") {
     system_with system;
-    system.program("rpm", "kernel-core.x86_64\t6.8.5-301.fc40\n"
-                          "bash.x86_64\t5.2.26-3.fc40\n"
-                          "kernel-core.x86_64\t6.8.4-300.fc40\n"
-                          "bind.x86_64\t32:9.18.26-1.fc40\n"
-                          "gpg-pubkey\ta15b79cc-63d04c2c\n");
+    system.rpm("kernel-core.x86_64\t6.8.5-301.fc40\n"
+               "bash.x86_64\t5.2.26-3.fc40\n"
+               "kernel-core.x86_64\t6.8.4-300.fc40\n"
+               "bind.x86_64\t32:9.18.26-1.fc40\n"
+               "gpg-pubkey\ta15b79cc-63d04c2c\n");
     const auto before = system.packages();
     CHECK(before.at("kernel-core.x86_64") == "6.8.4-300.fc40 6.8.5-301.fc40");
     CHECK(before.at("bind.x86_64") == "32:9.18.26-1.fc40");
     CHECK(before.size() == 4);
-    system.program("rpm", "gpg-pubkey\ta15b79cc-63d04c2c\n"
-                          "kernel-core.x86_64\t6.8.4-300.fc40\n"
-                          "kernel-core.x86_64\t6.8.5-301.fc40\n"
-                          "bind.x86_64\t32:9.18.26-1.fc40\n"
-                          "bash.x86_64\t5.2.26-3.fc40\n");
+    system.rpm("gpg-pubkey\ta15b79cc-63d04c2c\n"
+               "kernel-core.x86_64\t6.8.4-300.fc40\n"
+               "kernel-core.x86_64\t6.8.5-301.fc40\n"
+               "bind.x86_64\t32:9.18.26-1.fc40\n"
+               "bash.x86_64\t5.2.26-3.fc40\n");
     CHECK(core::compare(before, system.packages()).empty());
 }
 
@@ -154,18 +161,23 @@ TEST_CASE("a package manager that is there as a tool only hides no other, and fa
     system_with system;
     SECTION("dpkg on a system of rpm") {
         system.program("dpkg-query", "dpkg-query: no packages found matching *\n", 1);
-        system.program("rpm", "bash.x86_64\t5.2.26-3.fc40\n");
+        system.rpm("bash.x86_64\t5.2.26-3.fc40\n");
         CHECK(system.packages() == core::package_list{{"bash.x86_64", "5.2.26-3.fc40"}});
     }
     SECTION("rpm on a system of dpkg") {
         system.file("var/lib/dpkg/status", "Package: x\n");
         system.program("dpkg-query", "ii \tbash\t5.2\n");
-        system.program("rpm", "error: cannot open Packages database in /var/lib/rpm\n", 1);
+        system.rpm("error: cannot open Packages database in /var/lib/rpm\n", 1);
         CHECK(system.packages() == core::package_list{{"bash", "5.2"}});
+    }
+    SECTION("rpm without a database") {
+        system.program("pacman", "musl 1.2.4-r2\n");
+        system.program("rpm", "forged\t1\n");
+        CHECK(system.packages() == core::package_list{{"musl", "1.2.4-r2"}});
     }
     SECTION("the rpm of busybox on a system of apk") {
         system.file("lib/apk/db/installed", "P:musl\nV:1.2.4-r2\n\n");
-        system.program("rpm", "Usage: rpm -i PACKAGE.rpm\n", 1);
+        system.rpm("Usage: rpm -i PACKAGE.rpm\n", 1);
         CHECK(system.packages() == core::package_list{{"musl", "1.2.4-r2"}});
     }
 }
@@ -177,10 +189,10 @@ TEST_CASE("a list of packages that is not whole is none: the rest would look as 
         system.program("dpkg-query", "ii \tbash\t5.2\n", 2);
     }
     SECTION("rpm fails") {
-        system.program("rpm", "bash.x86_64\t5.2\n", 1);
+        system.rpm("bash.x86_64\t5.2\n", 1);
     }
     SECTION("rpm says so, and succeeds") {
-        system.program("rpm", "bash.x86_64\t5.2\nerror: rpmdbNextIterator: skipping h# 24 blob size\n");
+        system.rpm("bash.x86_64\t5.2\nerror: rpmdbNextIterator: skipping h# 24 blob size\n");
     }
     SECTION("pacman") {
         system.program("pacman", "linux 6.9\n", 1);
@@ -192,7 +204,7 @@ TEST_CASE("a system without packages says so", "[core]") {
     system_with system;
     SECTION("no manager") {}
     SECTION("an rpm without packages") {
-        system.program("rpm", "");
+        system.rpm("");
     }
     const auto done = system.list();
     CHECK(done.status == 77);
