@@ -4,6 +4,7 @@
 #include "incus/instance.hpp"
 
 #include "core/drivers.hpp"
+#include "core/durations.hpp"
 #include "core/lock_rule.hpp"
 #include "core/names.hpp"
 #include "core/text.hpp"
@@ -340,22 +341,6 @@ core::expected<void> instance::change_state(const std::string& action, milliseco
     return daemon_.change({"PUT", path("/state"), state_body(action, patience, force)}, until);
 }
 
-core::expected<void> instance::pause(milliseconds limit) {
-    const deadline until(limit);
-    const auto done = change_state("freeze", limit, false, until);
-    if (done) {
-        return {};
-    }
-    if (done.error().code == reason::io_error) {
-        BELAY_TRY(const instance_state, now, look(until));
-        if (now.status == "Frozen") {
-            return {};
-        }
-    }
-    return std::unexpected(
-        in_words(done.error(), reason::io_error, fmt::format("instance {} could not be paused", name_)));
-}
-
 namespace {
 
 /// What a daemon that died while it froze the instance may leave (cgroup v1).
@@ -367,18 +352,66 @@ bool paused(const instance_state& s) {
     return s.status == "Frozen" || half_paused(s);
 }
 
+/// How long the daemon may take to pause the instance, which stands still meanwhile: with cgroup v1 it may take for
+/// ever (a process that waits for its vfork child, which was frozen before it).
+constexpr milliseconds pause_limit{30'000};
+
+/// How long a freezing is watched that somebody else has begun.
 constexpr milliseconds freeze_limit{10'000};
 
 } // namespace
 
+core::expected<void> instance::pause(milliseconds limit) {
+    const deadline until(std::min(limit, pause_limit));
+    const auto done = change_state("freeze", limit, false, until);
+    if (done) {
+        return {};
+    }
+    if (until.passed()) {
+        return core::failure(reason::io_error,
+                             fmt::format("instance {} could not be paused within {}, one of its processes does not "
+                                         "freeze: try again, or with --snapshot-mode stopped",
+                                         name_, core::format_duration(until.limit())));
+    }
+    if (done.error().code == reason::io_error) {
+        BELAY_TRY(const instance_state, now, look(until));
+        if (now.status == "Frozen") {
+            return {};
+        }
+    }
+    return std::unexpected(
+        in_words(done.error(), reason::io_error, fmt::format("instance {} could not be paused", name_)));
+}
+
+/// Waits for calm, since the daemon freezes an instance itself while it copies it. A freezing that does not get on is
+/// not waited for: true.
+core::expected<bool> instance::freezing_hangs(const deadline& until) {
+    const auto one_turn = std::min(freeze_limit, until.limit() / 10);
+    for (bool froze_before = false;;) {
+        const deadline turn(std::min(one_turn, until.left()));
+        const auto calmed = calm(turn);
+        if (calmed) {
+            return false;
+        }
+        if (!turn.passed() || until.passed()) {
+            return std::unexpected(calmed.error());
+        }
+        BELAY_TRY(const instance_state, now, look(until));
+        if (half_paused(now) && froze_before) {
+            return true;
+        }
+        froze_before = half_paused(now);
+    }
+}
+
 core::expected<void> instance::unpause(milliseconds limit) {
     const deadline until(limit);
-    BELAY_TRY_VOID(calm(until)); // the daemon freezes an instance itself while it copies it
+    BELAY_TRY(const bool, hangs, freezing_hangs(until));
     BELAY_TRY(const instance_state, seen, look(until));
     if (!paused(seen)) {
         return {};
     }
-    if (half_paused(seen)) {
+    if (half_paused(seen) && !hangs) {
         // The daemon unfreezes only what is frozen, so that the freezing is ended first. What came of it is seen below.
         (void)change_state("freeze", freeze_limit, false, deadline(std::min(freeze_limit, until.left())));
     }

@@ -424,6 +424,31 @@ TEST_CASE("an instance that a dead daemon froze half-way is frozen, and then unf
         "instance web1 could not be unpaused (Freezing): `incus pause web1; incus resume web1`, or"));
 }
 
+TEST_CASE("a pause that hangs is given up, and so is its end", "[incus]") {
+    setup s;
+    s.daemon.operations_take = 60s;
+    const auto paused = s.web1.pause(300ms);
+    REQUIRE_FALSE(paused);
+    CHECK(paused.error().code == reason::io_error);
+    CHECK(paused.error().message.starts_with("instance web1 could not be paused within 300ms, one of its processes"));
+    s.daemon.operations_take = 0s;
+    s.daemon.status = "Freezing";
+    const auto begin = std::chrono::steady_clock::now();
+    const auto unpaused = s.web1.unpause(10s);
+    REQUIRE_FALSE(unpaused);
+    CHECK(since(begin) < 5s);
+    CHECK(unpaused.error().message.find("`incus stop --force web1 && incus start web1`") != std::string::npos);
+}
+
+TEST_CASE("a freezing that gets on is waited for", "[incus]") {
+    setup s;
+    s.daemon.status = "Freezing"; // for a snapshot that copies
+    s.daemon.operations["op-1"] = {.takes = 700ms, .effect = [&] { s.daemon.status = "Running"; }};
+    s.daemon.operations["op-2"] = {.takes = 150ms, .effect = [&] { s.daemon.status = "Frozen"; }};
+    CHECK(s.web1.unpause(1s));
+    CHECK_FALSE(s.asked("PUT /1.0/instances/web1/state"));
+}
+
 TEST_CASE("an instance is looked at for a pause only when nothing is under way on it any more", "[incus]") {
     setup s;
     s.daemon.status = "Frozen"; // by a snapshot that copies
