@@ -352,17 +352,13 @@ bool paused(const instance_state& s) {
     return s.status == "Frozen" || half_paused(s);
 }
 
-/// How long the daemon may take to pause the instance, which stands still meanwhile: with cgroup v1 it may take for
-/// ever (a process that waits for its vfork child, which was frozen before it).
-constexpr milliseconds pause_limit{30'000};
-
-/// How long a freezing is watched that somebody else has begun.
+/// How long the second try at a freezing may take that did not end.
 constexpr milliseconds freeze_limit{10'000};
 
 } // namespace
 
 core::expected<void> instance::pause(milliseconds limit) {
-    const deadline until(std::min(limit, pause_limit));
+    const deadline until(std::min(limit, freezing_limit));
     const auto done = change_state("freeze", limit, false, until);
     if (done) {
         return {};
@@ -383,35 +379,14 @@ core::expected<void> instance::pause(milliseconds limit) {
         in_words(done.error(), reason::io_error, fmt::format("instance {} could not be paused", name_)));
 }
 
-/// Waits for calm, since the daemon freezes an instance itself while it copies it. A freezing that does not get on is
-/// not waited for: true.
-core::expected<bool> instance::freezing_hangs(const deadline& until) {
-    const auto one_turn = std::min(freeze_limit, until.limit() / 10);
-    for (bool froze_before = false;;) {
-        const deadline turn(std::min(one_turn, until.left()));
-        const auto calmed = calm(turn);
-        if (calmed) {
-            return false;
-        }
-        if (!turn.passed() || until.passed()) {
-            return std::unexpected(calmed.error());
-        }
-        BELAY_TRY(const instance_state, now, look(until));
-        if (half_paused(now) && froze_before) {
-            return true;
-        }
-        froze_before = half_paused(now);
-    }
-}
-
 core::expected<void> instance::unpause(milliseconds limit) {
     const deadline until(limit);
-    BELAY_TRY(const bool, hangs, freezing_hangs(until));
+    BELAY_TRY_VOID(calm(until)); // the daemon freezes an instance itself while it copies it
     BELAY_TRY(const instance_state, seen, look(until));
     if (!paused(seen)) {
         return {};
     }
-    if (half_paused(seen) && !hangs) {
+    if (half_paused(seen) && !daemon_.freezing_hangs()) {
         // The daemon unfreezes only what is frozen, so that the freezing is ended first. What came of it is seen below.
         (void)change_state("freeze", freeze_limit, false, deadline(std::min(freeze_limit, until.left())));
     }

@@ -71,7 +71,6 @@ private:
                                                                  const std::string& target);
     core::expected<void> set_schedule(const std::string& target, const std::string& value, const deadline& until);
     std::vector<long> copies_now() const;
-    core::expected<bool> freezing_hangs(const deadline& until);
     std::string project_path() const;
     static std::string resources_path(const std::string& pool, const std::string& location);
     core::expected<project_state> known_project(const deadline& until);

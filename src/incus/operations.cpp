@@ -53,8 +53,8 @@ bool busy(const core::error& e) {
     return e.cause.find("Instance is busy running a") != std::string::npos;
 }
 
-operations::operations(std::string socket, std::string project)
-    : transport_(std::move(socket)), project_(std::move(project)) {}
+operations::operations(std::string socket, std::string project, milliseconds freezing)
+    : transport_(std::move(socket)), project_(std::move(project)), freezing_limit_(freezing) {}
 
 std::string operations::in_project(const std::string& path) const {
     return path + (path.find('?') == std::string::npos ? "?project=" : "&project=") + escape(project_);
@@ -233,11 +233,18 @@ std::string operations::list_path() const {
 }
 
 std::vector<task> operations::tasks_in(const response& list, const std::string& instance) const {
-    return decode_tasks(list.body, project_, instance, volumes_);
+    auto tasks = decode_tasks(list.body, project_, instance, volumes_);
+    std::erase_if(tasks, [&](const task& one) { return hung_.contains(one.path); });
+    return tasks;
 }
 
 core::expected<void> operations::await(const task& what, const deadline& until) {
-    const auto ended = wait(what.path, until);
+    const bool freezes = what.description == "Freezing instance"; // operationtype.Type.Description of Incus
+    const deadline own(freezes ? std::min(until.left(), freezing_limit_) : until.left());
+    const auto ended = wait(what.path, own);
+    if (!ended && freezes && own.passed() && !until.passed()) {
+        hung_.insert(what.path);
+    }
     return ended || !until.passed() ? core::expected<void>{} : std::unexpected(ended.error());
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 namespace belay::incus {
 
@@ -30,6 +31,10 @@ private:
     std::chrono::steady_clock::time_point until_;
 };
 
+/// How long the daemon may take to freeze an instance, which stands still meanwhile. With cgroup v1 that may never end
+/// (a process waits for its vfork child, which was frozen before it), and the operation stays until the daemon ends.
+inline constexpr core::milliseconds freezing_limit{30'000};
+
 /// The daemon as one project of it sees it.
 ///
 /// Errors of all calls: no_daemon (transient: away, connection lost, limit passed), no_permission, not_found (404),
@@ -37,7 +42,7 @@ private:
 /// refused or that failed, with the daemon's own words as the cause.
 class operations {
 public:
-    operations(std::string socket, std::string project);
+    operations(std::string socket, std::string project, core::milliseconds freezing = freezing_limit);
 
     /// `path` with `?project=`, which every request about an instance carries.
     std::string in_project(const std::string& path) const;
@@ -95,8 +100,11 @@ public:
     std::vector<task> tasks_in(const response& list, const std::string& instance) const;
 
     /// Waits for the end of an operation, whoever began it. How it ended is of no interest, and a daemon that is away
-    /// cannot be listed again: so the one error is that the limit passed.
+    /// cannot be listed again: so the one error is that the limit passed. A freezing that hangs is no task any more.
     core::expected<void> await(const task& what, const deadline& until);
+
+    /// Whether such a one was seen.
+    bool freezing_hangs() const { return !hung_.empty(); }
 
     const std::string& project() const { return project_; }
 
@@ -115,6 +123,8 @@ private:
 
     transport transport_;
     std::string project_;
+    core::milliseconds freezing_limit_;
+    std::set<std::string> hung_;       ///< paths of freezings that do not end
     std::vector<std::string> volumes_; ///< whose operations are watched, too
     bool settled_{false};              ///< not before the first look: a killed belay may have left something
 };

@@ -431,22 +431,23 @@ TEST_CASE("a pause that hangs is given up, and so is its end", "[incus]") {
     REQUIRE_FALSE(paused);
     CHECK(paused.error().code == reason::io_error);
     CHECK(paused.error().message.starts_with("instance web1 could not be paused within 300ms, one of its processes"));
-    s.daemon.operations_take = 0s;
-    s.daemon.status = "Freezing";
-    const auto begin = std::chrono::steady_clock::now();
-    const auto unpaused = s.web1.unpause(10s);
-    REQUIRE_FALSE(unpaused);
-    CHECK(since(begin) < 5s);
-    CHECK(unpaused.error().message.find("`incus stop --force web1 && incus start web1`") != std::string::npos);
 }
 
-TEST_CASE("a freezing that gets on is waited for", "[incus]") {
+TEST_CASE("a freezing that does not end is not waited for as long as others", "[incus]") {
     setup s;
-    s.daemon.status = "Freezing"; // for a snapshot that copies
-    s.daemon.operations["op-1"] = {.takes = 700ms, .effect = [&] { s.daemon.status = "Running"; }};
-    s.daemon.operations["op-2"] = {.takes = 150ms, .effect = [&] { s.daemon.status = "Frozen"; }};
-    CHECK(s.web1.unpause(1s));
-    CHECK_FALSE(s.asked("PUT /1.0/instances/web1/state"));
+    incus::operations daemon(s.daemon.server.socket(), "default", 200ms);
+    s.daemon.begin_foreign("Freezing instance", 60s);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(daemon.settle("web1", incus::deadline(20s)));
+    CHECK(since(begin) >= 200ms);
+    CHECK(since(begin) < 10s);
+    CHECK(daemon.freezing_hangs());
+    s.daemon.begin_foreign("Restoring snapshot", 60s);
+    incus::operations another(s.daemon.server.socket(), "default", 200ms);
+    CHECK_FALSE(another.settle("web1", incus::deadline(1s)));
+    incus::operations in_a_hurry(s.daemon.server.socket(), "default", 20s);
+    CHECK_FALSE(in_a_hurry.settle("web1", incus::deadline(300ms)));
+    CHECK_FALSE(in_a_hurry.freezing_hangs());
 }
 
 TEST_CASE("an instance is looked at for a pause only when nothing is under way on it any more", "[incus]") {
