@@ -54,6 +54,17 @@ std::vector<core::check_spec> all_within(core::milliseconds limit, std::vector<c
     return collectors;
 }
 
+/// False when no thread is to be had: what has begun must do.
+template <class Work>
+bool begin(std::vector<std::jthread>& threads, Work work) {
+    try {
+        threads.emplace_back(std::move(work));
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
 /// What a collector printed itself.
 std::string without_end_mark(std::string text) {
     if (const auto at = text.rfind(end_mark); at != std::string::npos) {
@@ -77,35 +88,33 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
                                 core::milliseconds limit, const std::function<void()>& meanwhile) {
     const auto all = std::make_shared<collection>(all_within(limit, collectors, listing));
     std::vector<std::jthread> threads;
-    std::vector<std::size_t> begun;
-    const auto begin = [&](const std::vector<std::size_t>& which, auto work) {
-        try {
-            threads.emplace_back(std::move(work));
-            begun.insert(begun.end(), which.begin(), which.end());
-        } catch (const std::system_error&) { // no thread to be had: what has begun must do
-        }
-    };
+    std::vector<std::size_t> begun; // of whom an end is to come
     const auto run_alone = [this, all, context](std::size_t i, const std::stop_token& stop) {
         all->end(i, run_one(all->specs[i], context, stop, all->texts[i], kind::collector).how);
     };
     const auto together = what_goes_together(all->specs, collectors.size());
     if (!together.which.empty()) {
-        begin(together.which, [this, all, context, together, run_alone](const std::stop_token& stop) {
+        const auto run_batch = [this, all, context, together, run_alone](const std::stop_token& stop) {
             std::vector<core::reading> readings(all->specs.size());
             std::vector<std::jthread> alone;
             const auto tell = [&](std::size_t i, std::optional<core::health> how) {
+                if (!how && !begin(alone, [=] { run_alone(i, stop); })) {
+                    how = core::health::fail;
+                }
                 if (how) {
                     all->end(i, *how);
-                } else {
-                    alone.emplace_back([=] { run_alone(i, stop); });
                 }
             };
             run_together(together, all->specs, context, stop, readings, all->texts, kind::collector, tell);
-        });
+        };
+        if (begin(threads, run_batch)) {
+            begun = together.which;
+        }
     }
     for (std::size_t i = 0; i < all->specs.size(); ++i) {
-        if (std::ranges::find(together.which, i) == together.which.end()) {
-            begin({i}, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); });
+        const bool alone = std::ranges::find(together.which, i) == together.which.end();
+        if (alone && begin(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
+            begun.push_back(i);
         }
     }
     const auto until = std::chrono::steady_clock::now() + limit;
