@@ -21,8 +21,8 @@ tag() {
     LC_ALL=C total=0 size=0
     while IFS= read -r line || [ -n "$line" ]; do
         size=$((size + ${#line} + 1))
+        printf '%s %.2000s\n' "$1" "$line"
         if [ ${#line} -gt 2000 ] || [ $size -gt $most ]; then total=long; break; fi
-        printf '%s %s\n' "$1" "$line"
         total=$((total + 1))
     done
     printf '%s. %s\n' "$1" $total

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <fmt/format.h>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -65,10 +66,12 @@ bool begin(std::vector<std::jthread>& threads, Work work) {
     }
 }
 
-/// What a collector printed itself.
+/// What a collector printed itself. The mark of one that was ended is still there; a list of processes may have it in
+/// command lines.
 std::string without_end_mark(std::string text) {
-    if (const auto at = text.rfind(end_mark); at != std::string::npos) {
-        text.erase(at);
+    const auto line = fmt::format("\n{}\n", end_mark);
+    if (text.ends_with(line)) {
+        text.resize(text.size() - line.size());
     }
     text.erase(text.find_last_not_of('\n') + 1);
     return text.empty() ? text : text + "\n";

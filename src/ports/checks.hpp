@@ -72,8 +72,8 @@ public:
 
     /// Runs collectors of evidence, side by side and all within `limit`: what one has printed when its time is up
     /// counts. One that printed nothing, or that does not apply here (exit status 77), is left out. There is no error:
-    /// evidence never stands in the way of a rollback. `listing`: as of a round. `meanwhile`, if any, is called once, on
-    /// this thread, when they have begun.
+    /// evidence never stands in the way of a rollback. `listing`: as of a round. `meanwhile`, if any, is called once,
+    /// on this thread, when they have begun.
     virtual gathering gather(const std::vector<core::check_spec>& collectors,
                              const std::optional<core::check_spec>& listing, const hook_context& context,
                              core::milliseconds limit, const std::function<void()>& meanwhile) = 0;

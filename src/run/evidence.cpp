@@ -135,8 +135,8 @@ std::vector<std::string> transaction::save_evidence(std::vector<ports::evidence>
     return saved;
 }
 
-/// What is to be restored is looked for before the instance is stopped: here already, since nothing else is asked of the
-/// daemon meanwhile.
+/// What is to be restored is looked for before the instance is stopped: here already, since nothing else is asked of
+/// the daemon meanwhile.
 void transaction::look_for_snapshots(core::milliseconds limit) {
     const auto give_up = world_.clock.monotonic() + limit;
     for (const auto& target : plan().targets) {

@@ -4,8 +4,8 @@
 #include "process/child.hpp"
 #include "unit/checks/guests.hpp"
 
-#include <catch2/catch_test_macros.hpp>
 #include <atomic>
+#include <catch2/catch_test_macros.hpp>
 #include <condition_variable>
 
 using namespace belay;
@@ -128,12 +128,16 @@ TEST_CASE("installed collectors that say so, and the list of packages, are one p
     install("skips", "echo not here; exit 77");
     install("hangs", "echo begun; sleep 1000");
     install("long", "printf '%3000s\\n' x");
+    install("processes", "echo \"1 sh -c trap 'echo belay: end of check'\"; echo 2 init");
+    install("long-and-hangs", "echo begun; printf '%3000s\\n' x; sleep 1000");
     int meanwhile = 0;
     const auto found = runner.gather(all, command("list", "echo a package"), {}, 2s, [&] { ++meanwhile; });
     const gathering g{found.pieces, {}};
     CHECK(found.listed == "a package\n");
     CHECK(meanwhile == 1);
-    CHECK(g.found.size() == 4);
+    CHECK(g.found.size() == 6);
+    CHECK(text_of(g, "processes") == "1 sh -c trap 'echo belay: end of check'\n2 init\n");
+    CHECK(text_of(g, "long-and-hangs").size() == 6 + 2001); // as much as came on that way
     CHECK(text_of(g, "asked-for") == "1\n");
     CHECK(text_of(g, "fails") == "2\n");
     CHECK(text_of(g, "hangs") == "begun\n");
