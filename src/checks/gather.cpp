@@ -30,11 +30,11 @@ struct collection {
         changed.notify_all();
     }
 
-    /// Whether all of these have ended within the limit.
-    bool wait(const std::vector<std::size_t>& which, core::milliseconds limit) {
+    /// Whether all have ended within the limit.
+    bool wait(core::milliseconds limit) {
         std::unique_lock lock(mutex);
         return changed.wait_for(
-            lock, limit, [&] { return std::ranges::all_of(which, [&](auto i) { return ends[i].has_value(); }); });
+            lock, limit, [&] { return std::ranges::all_of(ends, [](const auto& one) { return one.has_value(); }); });
     }
 
     std::optional<core::health> how(std::size_t i) {
@@ -91,7 +91,6 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
                                 core::milliseconds limit, const std::function<void()>& meanwhile) {
     const auto all = std::make_shared<collection>(all_within(limit, collectors, listing));
     std::vector<std::jthread> threads;
-    std::vector<std::size_t> begun; // of whom an end is to come
     const auto run_alone = [this, all, context](std::size_t i, const std::stop_token& stop) {
         all->end(i, run_one(all->specs[i], context, stop, all->texts[i], kind::collector).how);
     };
@@ -101,23 +100,24 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
             std::vector<core::reading> readings(all->specs.size());
             std::vector<std::jthread> alone;
             const auto tell = [&](std::size_t i, std::optional<core::health> how) {
-                if (!how && !begin(alone, [=] { run_alone(i, stop); })) {
-                    how = core::health::fail;
-                }
                 if (how) {
                     all->end(i, *how);
+                } else if (!begin(alone, [=] { run_alone(i, stop); })) {
+                    all->end(i, core::health::fail);
                 }
             };
             run_together(together, all->specs, context, stop, readings, all->texts, kind::collector, tell);
         };
-        if (begin(threads, run_batch)) {
-            begun = together.which;
+        if (!begin(threads, run_batch)) {
+            for (const auto i : together.which) {
+                all->end(i, core::health::fail);
+            }
         }
     }
     for (std::size_t i = 0; i < all->specs.size(); ++i) {
         const bool alone = std::ranges::find(together.which, i) == together.which.end();
-        if (alone && begin(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
-            begun.push_back(i);
+        if (alone && !begin(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
+            all->end(i, core::health::fail);
         }
     }
     const auto until = std::chrono::steady_clock::now() + limit;
@@ -125,21 +125,21 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
         meanwhile();
     }
     const auto left = std::chrono::duration_cast<core::milliseconds>(until - std::chrono::steady_clock::now());
-    if (!all->wait(begun, left)) {
+    if (!all->wait(left)) {
         for (auto& thread : threads) {
             thread.request_stop();
             stragglers_.push_back(std::move(thread));
         }
     }
     ports::gathering found;
-    for (std::size_t i = 0; i < all->specs.size(); ++i) {
-        const auto how = all->how(i);
-        auto text = piece_of(all->texts[i], all->specs[i]);
-        if (i == collectors.size()) {
-            found.listed = how == core::health::pass ? std::optional(std::move(text)) : std::nullopt;
-        } else if (how != core::health::skip && text.find_first_not_of(" \n") != std::string::npos) {
+    for (std::size_t i = 0; i < collectors.size(); ++i) {
+        auto text = piece_of(all->texts[i], collectors[i]);
+        if (all->how(i) != core::health::skip && text.find_first_not_of(" \n") != std::string::npos) {
             found.pieces.push_back({collectors[i].name, std::move(text)});
         }
+    }
+    if (listing && all->how(collectors.size()) == core::health::pass) {
+        found.listed = piece_of(all->texts.back(), all->specs.back());
     }
     return found;
 }

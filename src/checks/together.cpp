@@ -48,7 +48,7 @@ public:
     /// What script k has printed so far.
     void copy(std::size_t k, printed& text) {
         const std::scoped_lock guard(mutex_, text.mutex);
-        text.out += reader_.out(k).substr(text.out.size());
+        text.out.append(reader_.out(k), text.out.size());
     }
 
     /// No more is to come. What follows is to be asked after that.

@@ -13,6 +13,7 @@ import unittest
 
 import live
 
+COLLECTORS = pathlib.Path(__file__).resolve().parents[2] / "hooks" / "evidence"
 QUICK = ("--no-checks", "--soak", "0", "--stop-timeout", "0")
 BREAK = "echo broken >/etc/state; echo 'dpkg: error processing package x' >&2; exit 7"
 APK = "C:Q1x\nP:musl\nV:1.2.4-r2\n\nC:Q1y\nP:gone\nV:1\n\n"
@@ -22,7 +23,7 @@ class Processes(unittest.TestCase):
     """The collector where ps is none of procps."""
 
     def test_command_lines_from_proc(self):
-        text = (live._ROOT / "hooks" / "evidence" / "processes").read_text()
+        text = (COLLECTORS / "processes").read_text()
         for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]):
             with self.subTest(shell), tempfile.TemporaryDirectory() as folder:
                 names = ["plain  name", "x" * 500, "first\nsecond",

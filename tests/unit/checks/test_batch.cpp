@@ -7,6 +7,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
+#include <sstream>
 #include <unistd.h>
 
 using namespace belay;
@@ -131,6 +132,26 @@ TEST_CASE("each process of a check carries its mark") {
     const auto r = s.run().readings;
     CHECK(r[0].summary == txn + "-1x.0");
     CHECK(r[1].summary == txn + "-1x.1");
+}
+
+TEST_CASE("lines as long as this way takes do not mix with those of others") {
+    site s;
+    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    const std::string count = "i=0; while [ $i -lt 60 ]; do i=$((i + 1)); printf '%01990d %s\\n' $i $0; done";
+    s.add("one", together + count);
+    s.add("two", together + count);
+    s.add("three", together + count);
+    s.run();
+    CHECK(s.guest.runs() == 1);
+    for (const std::string name : {"one", "two", "three"}) {
+        std::istringstream printed(s.printed[name].first);
+        int whole = 0;
+        for (std::string line; std::getline(printed, line);) {
+            whole +=
+                line.size() == 1991 + name.size() && line.ends_with(std::to_string(whole + 1) + " " + name) ? 1 : 0;
+        }
+        CHECK(whole == 60);
+    }
 }
 
 TEST_CASE("long output comes whole, in order, and beside that of others") {
