@@ -574,6 +574,18 @@ std::string decode_expiry(std::string_view body) {
     return when.starts_with(never) ? std::string() : when;
 }
 
+bool lists_active(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& groups = member(whole, "metadata");
+    const auto is_active = [](const auto& group) {
+        const auto& status = group.key();
+        const bool ended = status == "success" || status == "failure" || status == "cancelled";
+        return !ended && !group.value().empty();
+    };
+    const auto all = groups.items();
+    return groups.is_object() && std::any_of(all.begin(), all.end(), is_active);
+}
+
 std::vector<task> decode_tasks(std::string_view body, const std::string& project, const std::string& instance,
                                const std::vector<std::string>& volumes) {
     std::vector<task> tasks;

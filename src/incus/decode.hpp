@@ -171,6 +171,9 @@ struct task {
     bool operator==(const task&) const = default;
 };
 
+/// Whether a list of operations without recursion, which has their paths by status, has one that has not ended.
+bool lists_active(std::string_view body);
+
 /// The operations under way that work on an instance, or on one of these volumes (paths without a query), from the list
 /// with recursion=1. Background tasks and migrations, whose data goes over websockets; not the commands that are
 /// executed in it, which may be anybody's shell (Incus, operationtype.Type.Description).

@@ -120,7 +120,8 @@ core::expected<core::surroundings> instance::ask_about(const core::instance_fact
                                                        const deadline& until) {
     auto seen = laid_out(facts, how, pools_, project);
     questions round;
-    round.ask(daemon_.list_path(), [&](const response& r) { under_way = daemon_.tasks_in(r, name_); });
+    std::optional<response> list;
+    round.ask(daemon_.list_path(), [&](const response& r) { list = r; });
     for (auto& pool : seen.pools) {
         round.ask(resources_path(pool.name, facts.location),
                   [&pool](const response& r) { pool.space = decode_pool_space(r.body); });
@@ -144,6 +145,10 @@ core::expected<core::surroundings> instance::ask_about(const core::instance_fact
         round.ask(path(), [&](const response& r) { claims = decode_claims(r.body); });
     }
     BELAY_TRY_VOID(round.put_to(daemon_, read_ahead_, until));
+    if (list) {
+        BELAY_TRY(auto, tasks, daemon_.tasks_in(*list, name_, until));
+        under_way = std::move(tasks);
+    }
     for (auto& [key, limit] : seen.project.limits) {
         limit.copy = claims.contains(key) ? claims.at(key) : 0;
     }

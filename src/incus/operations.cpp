@@ -229,11 +229,16 @@ void operations::watch(std::vector<std::string> volumes) {
 }
 
 std::string operations::list_path() const {
-    return in_project("/1.0/operations?recursion=1");
+    return in_project("/1.0/operations");
 }
 
-std::vector<task> operations::tasks_in(const response& list, const std::string& instance) const {
-    auto tasks = decode_tasks(list.body, project_, instance, volumes_);
+core::expected<std::vector<task>> operations::tasks_in(const response& list, const std::string& instance,
+                                                       const deadline& until) {
+    if (!lists_active(list.body)) {
+        return {};
+    }
+    BELAY_TRY(const response, whole, get(in_project("/1.0/operations?recursion=1"), until));
+    auto tasks = decode_tasks(whole.body, project_, instance, volumes_);
     std::erase_if(tasks, [&](const task& one) { return hung_.contains(one.path); });
     return tasks;
 }
@@ -251,7 +256,7 @@ core::expected<void> operations::await(const task& what, const deadline& until) 
 /// Settled is the instance when the list has no task on it.
 core::expected<void> operations::wait_for_tasks(const response& list, const std::string& instance,
                                                 const deadline& until) {
-    const auto tasks = tasks_in(list, instance);
+    BELAY_TRY(const auto, tasks, tasks_in(list, instance, until));
     settled_ = tasks.empty();
     for (const auto& task : tasks) {
         BELAY_TRY_VOID(await(task, until));
@@ -262,7 +267,8 @@ core::expected<void> operations::wait_for_tasks(const response& list, const std:
 core::expected<bool> operations::is_settled(const std::string& instance, const deadline& until) {
     if (!settled_) {
         BELAY_TRY(const response, list, get(list_path(), until));
-        settled_ = tasks_in(list, instance).empty();
+        BELAY_TRY(const auto, tasks, tasks_in(list, instance, until));
+        settled_ = tasks.empty();
     }
     return settled_;
 }

@@ -93,11 +93,13 @@ public:
     core::expected<response> settle_and_get(const std::string& instance, const std::string& path,
                                             const deadline& until);
 
-    /// The path that lists what is under way.
+    /// The path that lists what is under way, and what ended within the last seconds: only where it is, since the whole
+    /// may be long (the program of an exec is in it).
     std::string list_path() const;
 
-    /// What such a list has on an instance and on the volumes that are watched.
-    std::vector<task> tasks_in(const response& list, const std::string& instance) const;
+    /// What such a list has on an instance and on the volumes that are watched. When anything is under way it is read.
+    core::expected<std::vector<task>> tasks_in(const response& list, const std::string& instance,
+                                               const deadline& until);
 
     /// Waits for the end of an operation, whoever began it. How it ended is of no interest, and a daemon that is away
     /// cannot be listed again: so the one error is that the limit passed. A freezing that hangs is no task any more.

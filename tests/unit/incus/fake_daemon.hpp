@@ -161,13 +161,13 @@ private:
         }
         progress();
         if (path == "/1.0/operations") {
-            json running = json::array();
+            const bool whole = r.path.find("recursion=1") != std::string::npos;
+            json by_status = json::object();
             for (const auto& [id, op] : operations) {
-                if (!op.done) {
-                    running.push_back(describe(id));
-                }
+                by_status[op.done ? "success" : "running"].push_back(whole ? describe(id)
+                                                                           : json("/1.0/operations/" + id));
             }
-            return sync({{"running", running}});
+            return sync(by_status);
         }
         if (path.starts_with("/1.0/operations/")) {
             const auto id = path.substr(16);

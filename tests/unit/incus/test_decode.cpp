@@ -115,6 +115,20 @@ TEST_CASE("only tasks under way on this instance of this project count", "[incus
     CHECK(decode_tasks(operations_sample, "default", "w2").empty());
 }
 
+TEST_CASE("a list of operations tells whether any of them has not ended", "[incus]") {
+    const auto listed = [](const std::string& by_status) {
+        return lists_active(R"({"metadata":{)" + by_status + "}}");
+    };
+    CHECK_FALSE(listed(""));
+    CHECK_FALSE(listed(R"("success":["/1.0/operations/a"],"failure":["/1.0/operations/b"],"cancelled":["x"])"));
+    CHECK_FALSE(listed(R"("running":[])"));
+    CHECK(listed(R"("success":["/1.0/operations/a"],"running":["/1.0/operations/b"])"));
+    CHECK(listed(R"("pending":["/1.0/operations/a"])"));
+    CHECK(listed(R"("cancelling":["/1.0/operations/a"])"));
+    CHECK(listed(R"("a status of tomorrow":["/1.0/operations/a"])"));
+    CHECK(lists_active(operations_sample));
+}
+
 TEST_CASE("what is missing, of another type or no JSON at all is empty, and nothing throws", "[incus]") {
     const std::string bodies[] = {"",
                                   "null",
@@ -141,6 +155,7 @@ TEST_CASE("what is missing, of another type or no JSON at all is empty, and noth
         CHECK(decode_member_status(body).empty());
         CHECK(decode_expiry(body).empty());
         CHECK(decode_tasks(body, "default", "w1").empty());
+        CHECK_NOTHROW(lists_active(body));
         CHECK_FALSE(decode_operation(body).succeeded());
         CHECK(decode_answer(body).what == answer::kind::unreadable);
     }
