@@ -160,6 +160,11 @@ runner::batch runner::what_goes_together(const std::vector<core::check_spec>& al
     return {};
 }
 
+ports::guest_command runner::together_command(const batch& these, const ports::hook_context& context,
+                                              const std::string& run_id) {
+    return {.argv = {"sh", "-c", these.program, "checks"}, .env = environment(context, run_id), .input = batch_word};
+}
+
 /// What a script has printed is in its text as it comes, and its end is told when it is there: collectors are not
 /// waited for when their time is up.
 void runner::run_together(const batch& these, const std::vector<core::check_spec>& all,
@@ -173,9 +178,8 @@ void runner::run_together(const batch& these, const std::vector<core::check_spec
     for (const auto i : these.which) {
         limits.push_back(all[i].timeout);
     }
-    const auto run_id = new_run_id(context);
-    const ports::guest_command command{.argv = {"sh", "-c", these.program, "checks"},
-                                       .env = environment(context, run_id)};
+    const auto run_id = begin_run(these.program, context);
+    const auto command = together_command(these, context, run_id);
     std::stop_source enough;
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
     observation seen(limits, enough);

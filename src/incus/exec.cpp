@@ -3,7 +3,6 @@
 // once.
 #include "core/text.hpp"
 #include "incus/client.hpp"
-#include "incus/guest_program.hpp"
 #include "incus/instance.hpp"
 
 #include <algorithm>
@@ -36,6 +35,12 @@ std::string in_short(const std::vector<std::string>& argv) {
 
 } // namespace
 
+void instance::prepare(const ports::guest_command& command, ports::readiness how_far) {
+    if (!command.interactive) {
+        standby_.prepare({daemon_.socket(), path("/exec"), command}, how_far);
+    }
+}
+
 /// The daemon ignores a folder that does not exist and runs the command in / instead: so it is asked first. Without a
 /// shell in the instance nothing can be said, and the command is run.
 core::expected<ports::guest_exit> instance::exec(const ports::guest_command& command, milliseconds limit,
@@ -53,11 +58,15 @@ core::expected<ports::guest_exit> instance::exec(const ports::guest_command& com
         }
     }
     const bool limited = limit > milliseconds::zero();
-    const auto left = limited ? std::max(until.left(), milliseconds{1}) : limit; // 0 would mean: for ever
+    const auto left = [&] { return limited ? std::max(until.left(), milliseconds{1}) : limit; }; // 0: for ever
     const auto begin = std::chrono::steady_clock::now();
+    const auto run = [&] {
+        auto program = standby_.take({daemon_.socket(), path("/exec"), command}, left(), stop);
+        return program.run(left(), sink, stop);
+    };
     auto end = command.interactive
-                   ? exec_on_terminal({program_, daemon_.socket(), daemon_.project(), name_}, command, left, stop)
-                   : guest_program(daemon_.socket(), path("/exec"), sink).run(command, left, stop);
+                   ? exec_on_terminal({program_, daemon_.socket(), daemon_.project(), name_}, command, left(), stop)
+                   : run();
     if (observer_) {
         observer_({true, in_short(command.argv), begin, std::chrono::steady_clock::now()});
     }

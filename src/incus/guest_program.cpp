@@ -20,9 +20,6 @@ using clock = std::chrono::steady_clock;
 /// How long the daemon may take to accept a program. It is started when its streams are connected.
 constexpr milliseconds start_limit{30'000};
 
-/// How long the daemon waits for the streams of a program (cmd/incusd/instance_exec.go).
-constexpr milliseconds connect_limit{5'000};
-
 /// Between SIGTERM and SIGKILL, and how long the end is waited for after that.
 constexpr milliseconds grace{1'000};
 
@@ -42,14 +39,18 @@ core::expected<wire> guest_program::connection() const {
     return made;
 }
 
-core::expected<ports::guest_exit> guest_program::run(const ports::guest_command& command, milliseconds limit,
+core::expected<ports::guest_exit> guest_program::run(milliseconds limit, const ports::output_sink& sink,
                                                      const std::stop_token& stop) {
+    if (stop.stop_requested()) {
+        return ports::guest_exit{ports::ended::cancelled, 0}; // a prepared one would begin at once
+    }
+    sink_ = &sink;
     const auto begun = clock::now();
     const auto until = limit > milliseconds::zero() ? std::optional(begun + limit) : std::nullopt;
     const bool hurries = until && limit < start_limit;
     buffer_ = std::make_unique_for_overwrite<char[]>(piece_size);
     waiter patience(stop);
-    BELAY_TRY(auto, how, begin(command, patience, begun + (hurries ? limit : start_limit)));
+    BELAY_TRY(auto, how, begin(patience, begun + (hurries ? limit : start_limit)));
     if (how == waiter::why::timed_out && !hurries) {
         return std::unexpected(
             core::error{reason::no_daemon,
@@ -58,7 +59,7 @@ core::expected<ports::guest_exit> guest_program::run(const ports::guest_command&
                         true});
     }
     if (how == waiter::why::ready) {
-        feed(command.input);
+        feed(command_.input);
         how = attend(patience, until);
         if (how == waiter::why::ready) {
             return how_it_ended();
@@ -68,11 +69,26 @@ core::expected<ports::guest_exit> guest_program::run(const ports::guest_command&
     return ports::guest_exit{how == waiter::why::stopped ? ports::ended::cancelled : ports::ended::timed_out, 0};
 }
 
-/// Until the program runs.
-core::expected<waiter::why> guest_program::begin(const ports::guest_command& command, waiter& patience,
-                                                 time_point until) {
+/// Until the program runs. What the daemon has given up meanwhile, and so did not start, is prepared once more.
+core::expected<waiter::why> guest_program::begin(waiter& patience, time_point until) {
+    if (is_started()) {
+        return waiter::why::ready;
+    }
+    if (is_prepared()) {
+        auto started = start();
+        if (started) {
+            return waiter::why::ready;
+        }
+        if (started.error().code == reason::no_daemon) {
+            return std::unexpected(std::move(started).error());
+        }
+    }
+    return prepare(ports::readiness::waiting, patience, until);
+}
+
+core::expected<waiter::why> guest_program::prepare(ports::readiness how_far, waiter& patience, time_point until) {
     BELAY_TRY(wire, over, connection());
-    exchange post(std::move(over), {"POST", path_, exec_body(command)});
+    exchange post(std::move(over), {"POST", path_, exec_body(command_)});
     if (const auto how = drive({&post}, patience, until); how != waiter::why::ready) {
         return how;
     }
@@ -80,26 +96,30 @@ core::expected<waiter::why> guest_program::begin(const ports::guest_command& com
     BELAY_TRY_VOID(accepted(r, socket_));
     operation_ = decode_answer(r.body).operation;
     auto secrets = decode_secrets(r.body);
-    BELAY_TRY_VOID(connect({secrets["0"], secrets["1"], secrets["2"], secrets["control"]}));
-    end_.emplace(post.take_wire(), request{"GET", operation_ + "/wait"});
+    secrets_ = {secrets["0"], secrets["1"], secrets["2"], secrets["control"]};
+    free_ = post.take_wire();
+    BELAY_TRY_VOID(open_streams({out, err, control}));
+    if (how_far == ports::readiness::waiting) {
+        BELAY_TRY_VOID(start());
+    }
     return waiter::why::ready;
 }
 
 /// The daemon starts the program when it has input and outputs, whether or not it has the control, and when the program
 /// has ended nothing can be connected any more: so the input comes last.
-core::expected<void> guest_program::connect(const std::array<std::string, streams>& secrets) {
-    BELAY_TRY_VOID(open_streams({out, err, control}, secrets));
-    return open_streams({in}, secrets);
+core::expected<void> guest_program::start() {
+    BELAY_TRY_VOID(open_streams({in}));
+    end_.emplace(std::move(free_), request{"GET", operation_ + "/wait"});
+    return {};
 }
 
 /// Not cut short by anything: a program that was started without its control could not be ended.
-core::expected<void> guest_program::open_streams(const std::vector<stream>& which,
-                                                 const std::array<std::string, streams>& secrets) {
+core::expected<void> guest_program::open_streams(const std::vector<stream>& which) {
     constexpr long switching_protocols = 101;
     std::vector<exchange> upgrades;
     for (const auto one : which) {
         BELAY_TRY(auto, over, connection());
-        const auto path = operation_ + "/websocket?secret=" + escape(secrets[one]);
+        const auto path = operation_ + "/websocket?secret=" + escape(secrets_[one]);
         upgrades.emplace_back(std::move(over), request{.method = "GET", .path = path, .upgrades = true});
     }
     std::vector<exchange*> all;
@@ -120,7 +140,7 @@ core::expected<void> guest_program::open_streams(const std::vector<stream>& whic
             BELAY_TRY_VOID(accepted(r, socket_));
             return core::failure(reason::io_error, "the Incus daemon did not open a stream of the program");
         }
-        channels_[which[i]].over = upgrades[i].take_wire();
+        channels_[which[i]] = {.over = upgrades[i].take_wire()};
         take(which[i], upgrades[i].take_rest());
     }
     return {};
@@ -197,8 +217,8 @@ void guest_program::take(stream which, std::string_view bytes) {
     auto& c = channels_[which];
     const auto shown = which == err ? core::output::stream::err : core::output::stream::out;
     const auto on_data = [&](std::string_view data) {
-        if (sink_ && (which == out || which == err)) {
-            sink_(shown, data);
+        if (sink_ != nullptr && *sink_ && (which == out || which == err)) {
+            (*sink_)(shown, data);
         }
     };
     c.frames.read(bytes, on_data, [&](std::string_view ping) { c.waiting += frame_of(opcode::pong, ping); });

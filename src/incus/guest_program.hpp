@@ -13,17 +13,29 @@
 
 namespace belay::incus {
 
+/// How long the daemon waits for the streams of a program (cmd/incusd/instance_exec.go).
+inline constexpr core::milliseconds connect_limit{5'000};
+
 class guest_program {
 public:
     /// `path`: of the exec, with its query. Nothing is asked of the daemon yet.
-    guest_program(std::string socket, std::string path, const ports::output_sink& sink)
-        : socket_(std::move(socket)), path_(std::move(path)), sink_(sink) {}
+    guest_program(std::string socket, std::string path, ports::guest_command command)
+        : socket_(std::move(socket)), path_(std::move(path)), command_(std::move(command)) {}
 
-    /// Runs it to its end, once. As port host says of exec, but for `interactive` and for a `cwd` that does not exist.
-    /// When it must end early it gets SIGTERM and, a second later, SIGKILL; what it has started itself lives on.
-    /// Errors, and then the program was not started: no_permission, no_daemon, not_found, and io_error with the
-    /// daemon's words.
-    core::expected<ports::guest_exit> run(const ports::guest_command& command, core::milliseconds limit,
+    const ports::guest_command& command() const { return command_; }
+
+    bool is_prepared() const { return !operation_.empty(); }
+
+    /// Has the daemon accept it, and connects all of its streams but the input, without which the daemon does not start
+    /// it: it gives it up after `connect_limit`. `waiting`: the input as well, but nothing is sent there. Once. Errors
+    /// as of run().
+    core::expected<waiter::why> prepare(ports::readiness how_far, waiter& patience, time_point until);
+
+    /// Runs it to its end, once, prepared or not. As port host says of exec, but for `interactive` and for a `cwd` that
+    /// does not exist. When it must end early it gets SIGTERM and, a second later, SIGKILL; what it has started itself
+    /// lives on. Errors, and then the program was not started: no_permission, no_daemon, not_found, and io_error with
+    /// the daemon's words.
+    core::expected<ports::guest_exit> run(core::milliseconds limit, const ports::output_sink& sink,
                                           const std::stop_token& stop);
 
 private:
@@ -42,10 +54,9 @@ private:
         void send_waiting();
     };
 
-    core::expected<waiter::why> begin(const ports::guest_command& command, waiter& patience, time_point until);
-    core::expected<void> connect(const std::array<std::string, streams>& secrets);
-    core::expected<void> open_streams(const std::vector<stream>& which,
-                                      const std::array<std::string, streams>& secrets);
+    core::expected<waiter::why> begin(waiter& patience, time_point until);
+    core::expected<void> start();
+    core::expected<void> open_streams(const std::vector<stream>& which);
     core::expected<wire> connection() const;
     void feed(std::string_view input);
     waiter::why attend(waiter& patience, std::optional<time_point> until);
@@ -54,6 +65,8 @@ private:
     void advance(stream which);
     void take(stream which, std::string_view bytes);
 
+    bool is_started() const { return end_.has_value(); }
+
     bool drained() const { return !channels_[out].is_open() && !channels_[err].is_open(); }
 
     ports::guest_exit how_it_ended();
@@ -61,8 +74,11 @@ private:
 
     std::string socket_;
     std::string path_;
-    const ports::output_sink& sink_;
-    std::string operation_;
+    ports::guest_command command_;
+    const ports::output_sink* sink_{nullptr}; ///< while it runs
+    std::string operation_;                   ///< when it is prepared
+    std::array<std::string, streams> secrets_;
+    wire free_; ///< the connection on which it was accepted
     std::array<channel, streams> channels_;
     std::unique_ptr<char[]> buffer_;
     std::optional<exchange> end_; ///< the wait for the end of the operation

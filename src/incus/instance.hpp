@@ -3,14 +3,15 @@
 #pragma once
 #include "core/coverage.hpp"
 #include "incus/operations.hpp"
+#include "incus/standby.hpp"
 #include "ports/host.hpp"
 
 #include <map>
 
 namespace belay::incus {
 
-/// All calls but `exec` belong to one thread. `exec` has connections of its own, and may be called from several at once
-/// and beside the others.
+/// All calls but `exec` and `prepare` belong to one thread. Those have connections of their own, and may be called from
+/// several at once and beside the others.
 ///
 /// Words of errors beyond those of the port: io_error for a request that the daemon refused or could not do (pause,
 /// discard, a stop), with the daemon's own words as the cause. Requests that change something repeat themselves while
@@ -54,6 +55,7 @@ public:
     core::expected<void> start(core::milliseconds limit) override;
     core::expected<void> prove_running(core::milliseconds limit) override;
     core::expected<void> prove_status(core::milliseconds limit) override;
+    void prepare(const ports::guest_command& command, ports::readiness how_far) override;
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override;
 
@@ -106,6 +108,7 @@ private:
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance
     bool copies_may_run_{true};              ///< a daemon that died may have left some
     observer observer_;
+    standby standby_;
 };
 
 } // namespace belay::incus

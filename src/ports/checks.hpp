@@ -2,6 +2,7 @@
 // Port: runs health checks and other hooks.
 #pragma once
 #include "core/event.hpp"
+#include "ports/host.hpp"
 
 #include <functional>
 #include <memory>
@@ -53,6 +54,12 @@ public:
 class checks {
 public:
     virtual ~checks() = default;
+
+    /// Says what run, begin_listing or gather is likely to be called with next, and how far what it runs in the
+    /// instance may be brought; as host::prepare.
+    virtual void prepare(const std::vector<core::check_spec>& /*specs*/,
+                         const std::optional<core::check_spec>& /*listing*/, const hook_context& /*context*/,
+                         readiness /*how_far*/) {}
 
     /// Runs each check once, side by side. A check that cannot be started, hangs or is cut short is a reading that
     /// fails, with the reason as its summary: there is no other error. `listing`: a shell command in the guest that is

@@ -53,6 +53,14 @@ struct guest_command {
     std::string cwd{};
     std::string input{};     ///< its standard input; empty: closed at once
     bool interactive{false}; ///< gets belay's terminal; nothing is captured
+
+    bool operator==(const guest_command&) const = default;
+};
+
+/// How far a program is brought before it is run.
+enum class readiness {
+    accepted, ///< the daemon knows it; nothing runs in the instance yet
+    waiting   ///< it runs, and does nothing before its input comes: without it, it ends
 };
 
 /// `lost`: it was started, and nobody knows how it ended.
@@ -157,6 +165,11 @@ public:
     /// The half of prove_running that is left when a program has just been run in the instance: its status is Running.
     /// Errors: as above.
     virtual core::expected<void> prove_status(milliseconds limit) = 0;
+
+    /// Says which program is likely to be run next, so that it can be prepared while something else is waited for.
+    /// Nothing is waited for here, there is no error, and what exec() does not ask for within seconds, with the same
+    /// command, is given up. To do nothing is right, too. Safe to call beside any other call.
+    virtual void prepare(const guest_command& /*command*/, readiness /*how_far*/) {}
 
     /// Runs a program in the instance and waits for its end. `limit` 0: without end. `sink` is called on this thread.
     /// Safe to call from several threads, and beside any other call: it uses none of their connections. An error means

@@ -70,6 +70,9 @@ core::finished transaction::preflight() {
         f.facts = examined_.facts;
         return f;
     }
+    if (plan().checks.empty()) {
+        prepare_listing(); // the baseline takes no time then
+    }
     auto f = outcome_of(plan().undoes_kept ? find_snapshot() : check_restorable());
     if (f.how == core::result::failed && world_.inbox.interrupts().stop_requested()) {
         f = cancelled(std::move(f));
@@ -163,6 +166,7 @@ core::finished transaction::lock() {
         }
         held_ = *std::move(held);
     }
+    prepare_baseline();
     for (int i = 0; i < swap_attempts; ++i) {
         auto ours = swap_lock();
         if (!ours) {
@@ -192,14 +196,26 @@ core::expected<void> transaction::clear_half_made(const std::string& target) {
 core::finished transaction::snapshot(const std::string& target, int attempt_number) {
     auto done = attempt_number > 1 ? clear_half_made(target) : core::expected<void>{};
     if (done) {
-        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [&] { begin_listing_beside(); });
+        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [&] {
+            begin_listing_beside();
+            prepare_command();
+        });
     }
     return patient({core::act::snapshot, target}, outcome_of(done));
 }
 
+ports::guest_command transaction::command_in_guest() const {
+    const auto& command = plan().command;
+    return {.argv = command.argv,
+            .env = request_.env,
+            .user = command.user,
+            .group = command.group,
+            .cwd = command.cwd,
+            .interactive = command.interactive};
+}
+
 core::finished transaction::upgrade() {
     end_listing_beside();
-    const auto& command = plan().command;
     std::uint64_t bytes = 0;
     const auto sink = [&](core::output::stream from, std::string_view piece) {
         bytes += piece.size();
@@ -209,15 +225,12 @@ core::finished transaction::upgrade() {
             emit(core::warned{core::describe(logged.error())});
         }
     };
-    const ports::guest_command what{.argv = command.argv,
-                                    .env = request_.env,
-                                    .user = command.user,
-                                    .group = command.group,
-                                    .cwd = command.cwd,
-                                    .interactive = command.interactive};
-    const auto end = world_.host.exec(what, plan().limit.upgrade, sink, world_.inbox.interrupts());
+    const auto end = world_.host.exec(command_in_guest(), plan().limit.upgrade, sink, world_.inbox.interrupts());
     if (auto logged = world_.journal.finish_log(); !logged && !log_failed_) {
         emit(core::warned{core::describe(logged.error())});
+    }
+    if (end && end->how == ports::ended::exited && end->exit_code != 0) {
+        prepare_evidence();
     }
     auto f = end ? ended_command(*end, bytes) : failed(why_not_begun(end.error()));
     // What it changed is seen by verify, or saved with the evidence.

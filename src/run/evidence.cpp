@@ -79,9 +79,14 @@ std::optional<core::check_spec> transaction::listing_after() const {
     return wanted ? std::optional(package_lister()) : std::nullopt;
 }
 
-/// Whether the packages before the command can be listed while the snapshots are taken: nothing is asked of the
-/// instance in between, and it goes on meanwhile.
+/// Whether the packages before the command can be listed while the snapshots are taken.
 bool transaction::lists_beside() const {
+    return plan().lists_packages && goes_on_beside();
+}
+
+/// Whether the instance is asked for nothing between the baseline and the command but its snapshots, and goes on while
+/// they are taken.
+bool transaction::goes_on_beside() const {
     return plan().pre.empty() && !plan().quiesces() && !plan().pauses && core::never_freezes(examined_.facts.driver);
 }
 

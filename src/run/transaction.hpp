@@ -80,6 +80,7 @@ private:
     core::finished preflight();
     core::finished lock();
     core::finished snapshot(const std::string& target, int attempt_number);
+    ports::guest_command command_in_guest() const;
     core::finished upgrade();
     core::finished restart();
     core::finished ended_command(const ports::guest_exit& end, std::uint64_t bytes);
@@ -95,6 +96,12 @@ private:
     core::expected<bool> swap_lock();
     core::expected<void> clear_half_made(const std::string& target);
     std::string own_lock() const;
+
+    // preparing.cpp: what is likely to be run in the instance next
+    void prepare_listing();
+    void prepare_baseline();
+    void prepare_command();
+    void prepare_evidence();
 
     // moment.cpp: what surrounds the snapshots, so that they are of one good moment
     core::finished pre();
@@ -115,6 +122,7 @@ private:
     core::finished keep_failed();
     std::optional<core::check_spec> listing_before() const;
     std::optional<core::check_spec> listing_after() const;
+    bool goes_on_beside() const;
     bool lists_beside() const;
     void begin_listing_beside();
     void end_listing_beside();

@@ -39,7 +39,10 @@ core::finished transaction::baseline(int attempt_number) {
     const auto about = context(core::act::baseline, attempt_number);
     core::finished f;
     f.what = {core::act::baseline, {}};
-    lists_with_snapshot_ = lister && lists_beside();
+    lists_with_snapshot_ = lists_beside();
+    if (!plan().checks.empty()) {
+        prepare_listing();
+    }
     auto found = ready_round(world_.checks, plan().checks, lists_with_snapshot_ ? std::nullopt : lister, about,
                              plan().limit.retry_for, world_.inbox, world_.clock);
     note_packages_before(found.listed);

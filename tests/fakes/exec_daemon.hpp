@@ -24,6 +24,7 @@ struct program_play {
     bool reads_input{false};  ///< ends when its input has ended, and prints it
     std::string refusal{};    ///< the POST is refused with these words
     std::chrono::milliseconds accepts_after{0};
+    bool gives_up{false}; ///< the first program: its input is refused
 };
 
 class exec_daemon {
@@ -37,10 +38,16 @@ public:
     void die() { server_.stop(); }
 
     /// Waits until the program runs.
-    void await_start() {
+    void await_start() { await_streams(4); }
+
+    /// Waits until so many of its streams are connected.
+    bool await_streams(int number) {
         std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, std::chrono::seconds(10), [this] { return connected_ == 4; });
+        return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return connected_ == number; });
     }
+
+    /// How many programs it was asked for.
+    long posts() const { return std::ranges::count(seen(), std::string("POST"), &http_request::method); }
 
     nlohmann::json posted() const {
         const std::scoped_lock lock(mutex_);
@@ -97,6 +104,10 @@ private:
         }
         if (r.path.starts_with("/1.0/operations/op1/websocket?secret=")) {
             const auto which = r.path.substr(r.path.find('=') + 1);
+            if (const std::scoped_lock lock(mutex_); which == "s0" && std::exchange(play_.gives_up, false)) {
+                connected_ = 0;
+                return {.status = 400, .body = error("Only running operations can be connected")};
+            }
             return {.status = 101, .then = [this, which](int fd) { serve(which, fd); }};
         }
         if (r.path == "/1.0/operations/op1/wait") {

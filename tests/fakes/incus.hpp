@@ -252,6 +252,17 @@ public:
         });
     }
 
+    void prepare(const ports::guest_command& what, ports::readiness how_far) override {
+        note_prepared(what.argv.front(), how_far);
+    }
+
+    void note_prepared(const std::string& what, ports::readiness how_far) {
+        const std::string far = how_far == ports::readiness::waiting ? " waits" : " accepted";
+        prepared.push_back(what + far + " after " + (calls.empty() ? "nothing" : calls.back()));
+    }
+
+    std::vector<std::string> prepared; ///< what, how far, and the call before
+
     core::expected<ports::guest_exit> exec(const ports::guest_command& what, milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
         if (what.argv.front() == "sh") {

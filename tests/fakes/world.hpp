@@ -41,6 +41,14 @@ public:
     int rounds{0};
     bool proves{true}; ///< a check is a program in the instance
 
+    /// Noted by the host, with the phase.
+    void prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
+                 const ports::hook_context& context, ports::readiness how_far) override {
+        if (!specs.empty() || listing) {
+            incus_.note_prepared(specs.empty() ? "listing" : context.phase, how_far);
+        }
+    }
+
     ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
                      const ports::hook_context&, std::stop_token stop) override {
         ports::round seen;

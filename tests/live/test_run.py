@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -184,6 +185,16 @@ class Command(Web):
         self.assertEqual(code, 0, report["message"])
         with open(report["log"], "rb") as log:
             return log.read()
+
+    def test_it_begins_when_the_snapshot_is_whole_although_it_was_prepared_before(self):
+        script = "read -r up _ </proc/uptime; sleep 0.2; echo $up"
+        done = live.belay("run", "--no-checks", "--soak", "0", "--format", "jsonl", self.web("btrfs"), "--", "sh", "-c", script)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        whole, = [e["boottime"] for e in events if e["type"] == "finished" and e["act"] == "snapshot"]
+        with open(pathlib.Path(live.state_dir(), "transactions", events[0]["txn"], "upgrade.log")) as log:
+            begun = float(log.read())
+        self.assertGreaterEqual(begun + 0.01, whole)  # /proc/uptime has hundredths
 
     def test_arguments_arrive_untouched(self):
         words = ["", "-x", "--", "a b", "*", "$HOME", "'\"", "grün", "line\nline", "--format"]

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <thread>
 #include <unistd.h>
 
@@ -88,6 +89,16 @@ auto timed(const std::string& what, Call call) {
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
     std::printf("  %-28s %8.1f ms\n", what.c_str(), took.count());
     return result;
+}
+
+bool comes_true(const std::function<bool()>& what) {
+    for (const auto until = std::chrono::steady_clock::now() + 10s; std::chrono::steady_clock::now() < until;) {
+        if (what()) {
+            return true;
+        }
+        std::this_thread::sleep_for(20ms);
+    }
+    return false;
 }
 
 } // namespace
@@ -219,4 +230,45 @@ TEST_CASE("many programs run in a guest at once", "[live]") {
         }
     }
     CHECK(good == 8);
+}
+
+TEST_CASE("a prepared program begins when it is run, and one that waits does nothing before", "[live]") {
+    guest g("btrfs");
+    const ports::guest_command touches{.argv = {"sh", "-c", "echo ran >/ran"}};
+    g.host.prepare(touches, ports::readiness::accepted);
+    const ports::guest_command waits{.argv = {"sh", "-c", "read -r word || exit; echo $word"}, .input = "go\n"};
+    g.host.prepare(waits, ports::readiness::waiting);
+    const auto waiting = [&] {
+        return g.sh("cat /proc/[0-9]*/cmdline 2>/dev/null | grep -c 'read -r word [|][|]' || :");
+    };
+    REQUIRE(comes_true([&] { return waiting() != "0\n[0]"; }));
+    CHECK(g.sh("[ -e /ran ] || echo not yet") == "not yet\n[0]");
+    std::string said;
+    const auto sink = [&](core::output::stream, std::string_view b) { said += b; };
+    REQUIRE(g.host.exec(waits, 10s, sink, {}));
+    CHECK(said == "go\n");
+    REQUIRE(g.host.exec(touches, 10s, {}, {}));
+    CHECK(g.sh("cat /ran") == "ran\n[0]");
+}
+
+TEST_CASE("of what was prepared for nothing nothing is left, and a late program is begun anew", "[live]") {
+    guest g("btrfs");
+    const ports::guest_command touches{.argv = {"sh", "-c", "echo ran >/ran"}};
+    const ports::guest_command waits{.argv = {"sh", "-c", "read -r word || exit; echo $word >/ran"}};
+    const auto waiting = [&] {
+        return g.sh("cat /proc/[0-9]*/cmdline 2>/dev/null | grep -c 'read -r word [|][|]' || :");
+    };
+    {
+        incus::instance other(live_socket(), "default", g.name);
+        other.prepare(touches, ports::readiness::accepted);
+        other.prepare(waits, ports::readiness::waiting);
+        REQUIRE(comes_true([&] { return waiting() != "0\n[0]"; }));
+    }
+    CHECK(comes_true([&] { return waiting() == "0\n[0]"; }));
+    g.host.prepare(touches, ports::readiness::accepted);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(g.sh("sleep 6; [ -e /ran ] || echo no") == "no\n[0]"); // the daemon has given them up
+    REQUIRE(std::chrono::steady_clock::now() - begin > 5s);
+    REQUIRE(g.host.exec(touches, 10s, {}, {}));
+    CHECK(g.sh("cat /ran") == "ran\n[0]");
 }

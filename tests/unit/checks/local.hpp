@@ -26,7 +26,8 @@ public:
         return count;
     }
 
-    std::vector<std::string> shell{"sh"}; ///< what is called sh there
+    std::vector<ports::guest_command> commands; ///< all that was run, in any order
+    std::vector<std::string> shell{"sh"};       ///< what is called sh there
 
     /// Sees, and may change, what a program prints before belay gets it, and how it ended. By the number of the
     /// program, from 1. As a whole, and only when it is set.
@@ -37,6 +38,10 @@ public:
 
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
+        {
+            const std::scoped_lock guard(mutex_);
+            commands.push_back(command);
+        }
         auto argv = command.argv;
         argv.erase(argv.begin());
         argv.insert(argv.begin(), shell.begin(), shell.end());

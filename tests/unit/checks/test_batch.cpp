@@ -5,6 +5,7 @@
 #include "process/program.hpp"
 #include "unit/checks/local.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 #include <sstream>
@@ -386,4 +387,73 @@ TEST_CASE("a check of which nobody knows how it ended does not pass") {
     CHECK(seen.readings[0].how == health::fail);
     CHECK(seen.readings[0].summary == "how it ended is not known: the daemon was restarted");
     CHECK_FALSE(seen.proved_running);
+}
+
+TEST_CASE("a batch does nothing before its word, and without it ends") {
+    const test::scratch dir;
+    const auto program =
+        checks::batch_program({{{}, "touch " + (dir.path / "ran").string(), "a", {}}, {{}, "echo b", "b", {}}});
+    auto shell = GENERATE(Catch::Generators::from_range(shells()));
+    shell.insert(shell.end(), {"-c", program, "checks"});
+    const auto run = [&](const std::string& input) {
+        std::string out;
+        const auto sink = [&](auto, std::string_view piece) { out += piece; };
+        return process::run({.argv = shell, .env = {{checks::run_variable, "1"}}, .input = input}, 10s, sink, {}) &&
+               !out.empty();
+    };
+    CHECK_FALSE(run(""));
+    CHECK_FALSE(std::filesystem::exists(dir.path / "ran"));
+    CHECK(run(checks::batch_word));
+    CHECK(std::filesystem::exists(dir.path / "ran"));
+}
+
+TEST_CASE("what is prepared is the very program that is run") {
+    site s;
+    checks::runner runner(s.guest);
+    const ports::hook_context context{txn, "web1", "default", "baseline", 1, "snap"};
+    const auto lister = listing("echo a");
+    const auto was_prepared = [&](const ports::guest_command& command) {
+        return std::ranges::count(s.guest.prepared, command, &std::pair<ports::guest_command, ports::readiness>::first);
+    };
+    SECTION("a round") {
+        s.add("one", together + "echo one");
+        s.add("two", together + "echo two");
+        runner.prepare(s.specs, lister, context, ports::readiness::waiting);
+        REQUIRE(s.guest.prepared.size() == 1);
+        CHECK(s.guest.prepared.front().second == ports::readiness::waiting);
+        CHECK(s.guest.prepared.front().first.input == checks::batch_word);
+        (void)runner.run(s.specs, lister, context, {});
+        (void)runner.run(s.specs, lister, context, {});
+    }
+    SECTION("a listing, which waits for nothing") {
+        runner.prepare({}, lister, context, ports::readiness::waiting);
+        REQUIRE(s.guest.prepared.size() == 1);
+        CHECK(s.guest.prepared.front().second == ports::readiness::accepted);
+        (void)runner.begin_listing(lister, context)->take({});
+        (void)runner.begin_listing(lister, context)->take({});
+    }
+    SECTION("a gathering, and a round that was begun before") {
+        s.add("one", together + "echo one");
+        s.add("two", together + "echo two");
+        runner.prepare(s.specs, {}, context, ports::readiness::accepted);
+        runner.prepare({}, lister, context, ports::readiness::accepted);
+        (void)runner.gather(s.specs, {}, context, 10s, {});
+        (void)runner.begin_listing(lister, context)->take({});
+        CHECK(s.guest.prepared.size() == 2);
+    }
+    REQUIRE(s.guest.commands.size() == 2);
+    CHECK(was_prepared(s.guest.commands[0]) == 1);
+    // Each run has a mark of its own, so that what is swept away is only its own: the second was not prepared.
+    CHECK(was_prepared(s.guest.commands[1]) == (s.guest.prepared.size() == 2 ? 1 : 0));
+    CHECK(s.guest.commands[0].env.back() != s.guest.commands[1].env.back());
+}
+
+TEST_CASE("what is no single program in the instance is not prepared") {
+    site s;
+    checks::runner runner(s.guest);
+    s.add("one", together + "echo one");
+    s.add("two", "#!/bin/sh\necho alone");
+    runner.prepare(s.specs, {}, {txn, "web1", "default", "baseline", 1, "snap"}, ports::readiness::waiting);
+    runner.prepare({}, {}, {txn, "web1", "default", "baseline", 1, "snap"}, ports::readiness::waiting);
+    CHECK(s.guest.prepared.empty());
 }

@@ -21,7 +21,8 @@ public:
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override {
         ++programs;
-        const auto end = process::run({.argv = command.argv, .env = command.env}, limit, sink, stop, 200ms);
+        const auto end =
+            process::run({.argv = command.argv, .env = command.env, .input = command.input}, limit, sink, stop, 200ms);
         if (!end) {
             return std::unexpected(end.error());
         }

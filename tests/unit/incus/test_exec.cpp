@@ -17,15 +17,20 @@ struct heard {
     std::string err;
 };
 
-heard run(const exec_daemon& daemon, const ports::guest_command& what, core::milliseconds limit = 10s,
+heard run(incus::instance& web1, const ports::guest_command& what, core::milliseconds limit = 10s,
           std::stop_token stop = {}) {
-    incus::instance web1(daemon.socket(), "proj", "web1");
     heard h;
     const auto sink = [&](core::output::stream from, std::string_view bytes) {
         (from == core::output::stream::err ? h.err : h.out) += bytes;
     };
     h.end = web1.exec(what, limit, sink, std::move(stop));
     return h;
+}
+
+heard run(const exec_daemon& daemon, const ports::guest_command& what, core::milliseconds limit = 10s,
+          std::stop_token stop = {}) {
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    return run(web1, what, limit, std::move(stop));
 }
 
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
@@ -202,17 +207,14 @@ TEST_CASE("a working directory is checked before the command is run", "[incus]")
     const auto body = daemon.posted();
     CHECK(body["command"] == nlohmann::json({"x"}));
     CHECK(body["cwd"] == "/opt/app");
-    const auto posts = [](const exec_daemon& d) {
-        return std::ranges::count(d.seen(), std::string("POST"), &fakes::http_request::method);
-    };
-    CHECK(posts(daemon) == 2);
+    CHECK(daemon.posts() == 2);
 
     exec_daemon missing(program_play{.exit_status = 121});
     const auto h = run(missing, {.argv = {"x"}, .cwd = "/opt/app"});
     REQUIRE_FALSE(h.end);
     CHECK(h.end.error().code == core::reason::command_failed);
     CHECK(h.end.error().message == "directory /opt/app does not exist in instance web1");
-    CHECK(posts(missing) == 1);
+    CHECK(missing.posts() == 1);
 }
 
 TEST_CASE("whoever observes is told of a program once", "[incus]") {
@@ -225,4 +227,127 @@ TEST_CASE("whoever observes is told of a program once", "[incus]") {
     CHECK(seen[0].program);
     CHECK(seen[0].what.starts_with("echo a"));
     CHECK(seen[0].begin <= seen[0].end);
+}
+
+TEST_CASE("a prepared program is accepted, and does not begin before it is run", "[incus]") {
+    exec_daemon daemon(program_play{.out = {"hello"}, .exit_status = 3});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const ports::guest_command what{.argv = {"apt-get", "upgrade"}, .env = {{"A", "b"}}, .user = 33};
+    web1.prepare(what, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    CHECK(std::ranges::none_of(daemon.seen(), [](const auto& r) { return r.path.ends_with("secret=s0"); }));
+    const auto h = run(web1, what);
+    REQUIRE(h.end);
+    CHECK(h.end->exit_code == 3);
+    CHECK(h.out == "hello");
+    CHECK(daemon.posts() == 1);
+    CHECK(daemon.posted()["user"] == 33);
+}
+
+TEST_CASE("a program that waits runs, and has no input before its turn", "[incus]") {
+    exec_daemon daemon(program_play{.reads_input = true});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const ports::guest_command what{.argv = {"sh"}, .input = "go\n"};
+    web1.prepare(what, ports::readiness::waiting);
+    REQUIRE(daemon.await_streams(4));
+    CHECK(daemon.input().empty());
+    CHECK(run(web1, what).out == "go\n");
+    CHECK(daemon.posts() == 1);
+}
+
+TEST_CASE("only the very program that was prepared is taken for it, and only once", "[incus]") {
+    exec_daemon daemon(program_play{});
+    incus::standby standby;
+    const incus::guest_program one(daemon.socket(), "/1.0/instances/web1/exec", {.argv = {"x"}, .env = {{"A", "1"}}});
+    const incus::guest_program other(daemon.socket(), "/1.0/instances/web1/exec", {.argv = {"x"}, .env = {{"A", "2"}}});
+    const auto takes = [&](const incus::guest_program& which) {
+        return standby.take({daemon.socket(), "/1.0/instances/web1/exec", which.command()}, {}, {}).is_prepared();
+    };
+    standby.prepare({daemon.socket(), "/1.0/instances/web1/exec", one.command()}, ports::readiness::accepted);
+    CHECK_FALSE(takes(other));
+    CHECK(takes(one));
+    CHECK_FALSE(takes(one));
+    CHECK(daemon.posts() == 1);
+}
+
+TEST_CASE("a prepared program that the daemon has given up is asked for once more", "[incus]") {
+    exec_daemon daemon(program_play{.out = {"hello"}, .gives_up = true});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    const auto h = run(web1, {.argv = {"x"}});
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::exited);
+    CHECK(h.out == "hello");
+    CHECK(daemon.posts() == 2);
+}
+
+TEST_CASE("what was prepared too long ago is not run", "[incus]") {
+    exec_daemon daemon(program_play{});
+    incus::standby standby(20ms);
+    const ports::guest_command what{.argv = {"x"}};
+    standby.prepare({daemon.socket(), "/1.0/instances/web1/exec", what}, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    const auto begin = std::chrono::steady_clock::now();
+    while (since(begin) < 30ms) {
+        std::this_thread::yield();
+    }
+    CHECK_FALSE(standby.take({daemon.socket(), "/1.0/instances/web1/exec", what}, {}, {}).is_prepared());
+}
+
+TEST_CASE("a program that could not be prepared is begun when it is run", "[incus]") {
+    std::optional<exec_daemon> daemon(std::in_place, program_play{.refusal = "Instance is frozen"});
+    incus::instance web1(daemon->socket(), "proj", "web1");
+    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    const auto h = run(web1, {.argv = {"x"}});
+    REQUIRE_FALSE(h.end);
+    CHECK(h.end.error().cause == "Instance is frozen");
+    CHECK(daemon->posts() == 2);
+}
+
+TEST_CASE("nobody waits for a program that is being prepared longer than need be", "[incus]") {
+    exec_daemon slow(program_play{.accepts_after = 2s});
+    const auto begin = std::chrono::steady_clock::now();
+    {
+        incus::instance web1(slow.socket(), "proj", "web1");
+        web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+        std::stop_source source;
+        source.request_stop();
+        CHECK(run(web1, {.argv = {"x"}}, 0ms, source.get_token()).end->how == ports::ended::cancelled);
+        web1.prepare({.argv = {"y"}}, ports::readiness::accepted); // and is never run
+    }
+    CHECK(since(begin) < 1s);
+}
+
+TEST_CASE("a stop request keeps a prepared program from being started", "[incus]") {
+    exec_daemon daemon(program_play{});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    std::stop_source source;
+    source.request_stop();
+    CHECK(run(web1, {.argv = {"x"}}, 0ms, source.get_token()).end->how == ports::ended::cancelled);
+    CHECK(std::ranges::none_of(daemon.seen(), [](const auto& r) { return r.path.ends_with("secret=s0"); }));
+}
+
+TEST_CASE("of two preparations of a program the later one counts", "[incus]") {
+    exec_daemon daemon(program_play{});
+    incus::standby standby(1s);
+    const auto program = [&] {
+        return incus::guest_program(daemon.socket(), "/1.0/instances/web1/exec", {.argv = {"x"}});
+    };
+    standby.prepare(program(), ports::readiness::accepted);
+    std::this_thread::sleep_for(700ms);
+    standby.prepare(program(), ports::readiness::accepted);
+    std::this_thread::sleep_for(400ms); // the first is too old now
+    CHECK(standby.take(program(), {}, {}).is_prepared());
+}
+
+TEST_CASE("the time to prepare a program counts in its limit", "[incus]") {
+    exec_daemon slow(program_play{.accepts_after = 2s});
+    incus::instance web1(slow.socket(), "proj", "web1");
+    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(run(web1, {.argv = {"x"}}, 150ms).end->how == ports::ended::timed_out);
+    CHECK(since(begin) < 1s);
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is likely to be run in the instance next is prepared while the daemon is waited for. No outcome depends on it: a
+// program that is not prepared, or not any more, is begun when its turn comes.
+#include "run/transaction.hpp"
+
+namespace belay::run {
+
+using ports::readiness;
+
+void transaction::prepare_listing() {
+    if (lists_beside()) {
+        world_.checks.prepare({}, listing_before(), context(core::act::baseline, 1), readiness::accepted);
+    }
+}
+
+/// While the lock is written. No check begins before that: what runs them waits for its word.
+void transaction::prepare_baseline() {
+    if (!plan().undoes_kept && !state().decision) {
+        const auto lister = lists_beside() ? std::nullopt : listing_before();
+        world_.checks.prepare(plan().checks, lister, context(core::act::baseline, 1), readiness::waiting);
+    }
+}
+
+/// While the snapshot is taken. The command begins only when its turn has come. An undo has none.
+void transaction::prepare_command() {
+    if (!plan().undoes_kept && goes_on_beside()) {
+        world_.host.prepare(command_in_guest(), readiness::accepted);
+    }
+}
+
+/// While the daemon is asked what the exit status means.
+void transaction::prepare_evidence() {
+    if (plan().saves_evidence) {
+        world_.checks.prepare(plan().collectors, listing_after(), context(core::act::evidence, 1), readiness::accepted);
+    }
+}
+
+} // namespace belay::run

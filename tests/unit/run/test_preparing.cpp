@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is prepared before its turn, when, and how far.
+#include "fakes/world.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace belay;
+using core::outcome;
+using fakes::fake_world;
+using names = std::vector<std::string>;
+
+namespace {
+
+/// On btrfs, where an instance goes on while its snapshot is taken.
+struct preparing : fake_world {
+    preparing() {
+        plan.lists_packages = true;
+        incus.facts.driver = "btrfs";
+    }
+
+    void fails() {
+        incus.command = [](fakes::fake_incus& now) {
+            now.content = "broken";
+            return 1;
+        };
+    }
+};
+
+} // namespace
+
+// The list of packages is read while the snapshot is taken, and so between its beginning and the preparation of the
+// command.
+
+TEST_CASE("the checks wait while the lock is written, and the command is only accepted") {
+    preparing w;
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "listing accepted after lock",
+                                    "upgrade accepted after packages"});
+}
+
+TEST_CASE("without checks the list of packages is prepared before anything is written") {
+    preparing w;
+    w.plan.checks.clear();
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"listing accepted after examine", "upgrade accepted after packages"});
+}
+
+TEST_CASE("the collectors are prepared when the command has failed") {
+    preparing w;
+    w.fails();
+    w.plan.saves_evidence = true;
+    w.plan.collectors = {{"journal", "/hooks/journal", {}}};
+    CHECK(w.run().how == outcome::rolled_back);
+    REQUIRE(w.incus.prepared.size() == 4);
+    CHECK(w.incus.prepared.back() == "evidence accepted after upgrade");
+}
+
+TEST_CASE("an instance that stands still for its snapshot is not asked for the command meanwhile") {
+    preparing w;
+    w.incus.facts.driver = "dir";
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable"});
+}
+
+TEST_CASE("what is refused before the lock has nothing that waits in the instance") {
+    preparing w;
+    SECTION("locked by somebody else") {
+        w.incus.config[std::string(core::lock_key_name)] = "20260101t000000z-abcd other-machine boot 1";
+    }
+    SECTION("ephemeral") {
+        w.incus.facts.ephemeral = true;
+    }
+    SECTION("stopped") {
+        w.incus.facts.running = false;
+    }
+    CHECK(w.run().how == outcome::refused);
+    CHECK(w.incus.prepared.empty());
+}
+
+TEST_CASE("an undo, which has neither baseline nor command, prepares nothing") {
+    preparing w;
+    REQUIRE(w.run().how == outcome::committed);
+    w.incus.prepared.clear();
+    w.plan.undoes_kept = true;
+    w.plan.takes_present = true;
+    w.plan.undoes = fake_world::default_txn;
+    w.plan.restores = core::snapshot_name(fake_world::default_txn);
+    w.locks.journals[fake_world::default_txn] = core::journal_knowledge::closed;
+    w.incus.facts.running = true;
+    w.plan.command = {};
+    CHECK(w.run("20261123t224000z-0002").how == outcome::rolled_back);
+    CHECK(w.incus.prepared.empty());
+}
