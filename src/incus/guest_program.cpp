@@ -106,8 +106,12 @@ core::expected<waiter::why> guest_program::prepare(ports::readiness how_far, wai
 }
 
 /// The daemon starts the program when it has input and outputs, whether or not it has the control, and when the program
-/// has ended nothing can be connected any more: so the input comes last.
+/// has ended nothing can be connected any more: so the input comes last, and what asks for the end is there before.
 core::expected<void> guest_program::start() {
+    if (!free_ || !free_.quiet()) { // the daemon may have closed it
+        BELAY_TRY(wire, over, connection());
+        free_ = std::move(over);
+    }
     BELAY_TRY_VOID(open_streams({in}));
     end_.emplace(std::move(free_), request{"GET", operation_ + "/wait"});
     return {};

@@ -25,6 +25,7 @@ struct program_play {
     std::string refusal{};    ///< the POST is refused with these words
     std::chrono::milliseconds accepts_after{0};
     bool gives_up{false}; ///< the first program: its input is refused
+    bool hangs_up{false}; ///< ends the connection on which it has accepted the program
 };
 
 class exec_daemon {
@@ -100,7 +101,8 @@ private:
             return {.status = 202,
                     .body = R"({"type":"async","operation":"/1.0/operations/op1","metadata":{"metadata":{"fds":)"
                             R"({"0":"s0","1":"s1","2":"s2","control":"sc"}}}})",
-                    .delay = play_.accepts_after};
+                    .delay = play_.accepts_after,
+                    .last = play_.hangs_up};
         }
         if (r.path.starts_with("/1.0/operations/op1/websocket?secret=")) {
             const auto which = r.path.substr(r.path.find('=') + 1);

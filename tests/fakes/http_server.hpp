@@ -36,6 +36,7 @@ struct http_reply {
     std::string etag{};
     std::chrono::milliseconds delay{0};
     bool cut{false};                 ///< the connection ends in the middle of the body
+    bool last{false};                ///< the connection ends after it
     std::function<void(int)> then{}; ///< what the connection is for after the answer; it ends with that
 };
 
@@ -126,7 +127,7 @@ private:
                  slept += std::chrono::milliseconds(5)) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(5));
             }
-            if (ending_ || !write(fd, reply) || reply.cut) {
+            if (ending_ || !write(fd, reply) || reply.cut || reply.last) {
                 break;
             }
             if (reply.then) {

@@ -282,6 +282,18 @@ TEST_CASE("a prepared program that the daemon has given up is asked for once mor
     CHECK(daemon.posts() == 2);
 }
 
+TEST_CASE("a connection that the daemon has closed meanwhile is not asked how the program ends", "[incus]") {
+    exec_daemon daemon(program_play{.exit_status = 3, .hangs_up = true});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    const auto h = run(web1, {.argv = {"x"}});
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::exited);
+    CHECK(h.end->exit_code == 3);
+    CHECK(daemon.posts() == 1);
+}
+
 TEST_CASE("what was prepared too long ago is not run", "[incus]") {
     exec_daemon daemon(program_play{});
     incus::standby standby(20ms);
