@@ -44,14 +44,20 @@ std::string words_for(const std::string& target, const plan& how) {
     return target == "root" ? "instance " + how.instance : "volume " + printable(target);
 }
 
+/// With cgroup v1 a freezing may hang, and then its operation stays until the daemon ends.
 expected<void> check_operations(const plan& how, const surroundings& seen) {
     if (!seen.under_way) {
         return {};
     }
     const auto what = seen.under_way->empty() ? std::string("an operation") : "\"" + printable(*seen.under_way) + "\"";
+    const std::string hangs = seen.under_way == freezing_operation
+                                  ? "; if it hangs, it ends only with the Incus daemon: `systemctl restart incus`, "
+                                    "which the instances survive"
+                                  : "";
     return failure(reason::locked, "on instance " + how.instance + " " + what +
                                        " is under way and did not end in time: wait for its end (`incus operation "
-                                       "list` shows it)");
+                                       "list` shows it)" +
+                                       hangs);
 }
 
 /// A restricted project blocks snapshots unless told otherwise (Incus documentation, "Project configuration",

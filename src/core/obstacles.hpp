@@ -30,6 +30,9 @@ struct pool_seen {
     std::optional<pool_space> space{};
 };
 
+/// How the daemon describes a pause that is under way (Incus, operationtype.Type.Description).
+inline constexpr const char* freezing_operation = "Freezing instance";
+
 /// What a transaction snapshots.
 struct target_seen {
     std::string target; ///< "root" or POOL/VOLUME

@@ -2,6 +2,7 @@
 #include "incus/operations.hpp"
 
 #include "core/durations.hpp"
+#include "core/obstacles.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -244,7 +245,7 @@ core::expected<std::vector<task>> operations::tasks_in(const response& list, con
 }
 
 core::expected<void> operations::await(const task& what, const deadline& until) {
-    const bool freezes = what.description == "Freezing instance"; // operationtype.Type.Description of Incus
+    const bool freezes = what.description == core::freezing_operation;
     const deadline own(freezes ? std::min(until.left(), freezing_limit_) : until.left());
     const auto ended = wait(what.path, own);
     if (!ended && freezes && own.passed() && !until.passed()) {

@@ -257,6 +257,9 @@ TEST_CASE("an operation that does not end is named, before anything else") {
     REQUIRE_FALSE(r);
     CHECK(r.error().code == reason::locked);
     CHECK(says(r, "on instance web1 \"Backing up [2J instance\" is under way"));
+    CHECK_FALSE(says(r, "systemctl restart incus"));
+    seen.under_way = freezing_operation;
+    CHECK(says(check_obstacles(on("btrfs"), for_web1(), seen), "`systemctl restart incus`"));
     seen.under_way = "";
     CHECK(says(check_obstacles(on("btrfs"), for_web1(), seen), "on instance web1 an operation is under way"));
 }
