@@ -94,12 +94,8 @@ std::vector<moved_instance> find_moved(const fs::path& folder) {
 
 core::expected<bool> under_way(operations& daemon, const std::string& project, const std::string& name,
                                const deadline& until) {
-    BELAY_TRY(const response, list, daemon.get("/1.0/operations?all-projects=true", until));
-    if (!lists_active(list.body)) {
-        return false;
-    }
-    BELAY_TRY(const response, whole, daemon.get("/1.0/operations?recursion=1&all-projects=true", until));
-    return !decode_tasks(whole.body, project, name).empty();
+    BELAY_TRY(const response, list, daemon.get("/1.0/operations?recursion=1&all-projects=true", until));
+    return !decode_tasks(list.body, project, name).empty();
 }
 
 } // namespace belay::incus

@@ -10,8 +10,7 @@ namespace belay::incus {
 using std::chrono::steady_clock;
 
 standby::candidate::candidate(guest_program program, ports::readiness how_far, time_point until)
-    : command_(program.command()), until_(until), program_(std::move(program)),
-      thread_([this, how_far](const std::stop_token& stop) {
+    : until_(until), program_(std::move(program)), thread_([this, how_far](const std::stop_token& stop) {
           waiter patience(stop);
           const auto how = program_.prepare(how_far, patience, until_);
           const std::scoped_lock guard(mutex_);

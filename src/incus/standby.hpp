@@ -32,7 +32,7 @@ private:
     public:
         candidate(guest_program program, ports::readiness how_far, time_point until);
 
-        bool is_for(const ports::guest_command& command) const { return command_ == command; }
+        bool is_for(const ports::guest_command& command) const { return program_.command() == command; }
 
         bool is_fresh() const { return std::chrono::steady_clock::now() < until_; }
 
@@ -40,7 +40,6 @@ private:
         std::optional<guest_program> wait(time_point until, const std::stop_token& stop);
 
     private:
-        ports::guest_command command_;
         time_point until_;
         guest_program program_;
         std::mutex mutex_; ///< guards what follows

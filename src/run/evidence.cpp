@@ -73,7 +73,12 @@ std::optional<core::check_spec> transaction::listing_before() const {
     return plan().lists_packages ? std::optional(package_lister()) : std::nullopt;
 }
 
-/// Likewise behind it, if there were packages before, and they were not listed again yet.
+/// The same, when it belongs to the round of the baseline.
+std::optional<core::check_spec> transaction::listing_in_baseline() const {
+    return lists_beside() ? std::nullopt : listing_before();
+}
+
+/// What lists them behind the command, if there were packages before, and they were not listed again yet.
 std::optional<core::check_spec> transaction::listing_after() const {
     const bool wanted = plan().lists_packages && !state().packages && world_.journal.load(before_file);
     return wanted ? std::optional(package_lister()) : std::nullopt;

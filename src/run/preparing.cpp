@@ -16,8 +16,8 @@ void transaction::prepare_listing() {
 /// While the lock is written. No check begins before that: what runs them waits for its word.
 void transaction::prepare_baseline() {
     if (!plan().undoes_kept && !state().decision) {
-        const auto lister = lists_beside() ? std::nullopt : listing_before();
-        world_.checks.prepare(plan().checks, lister, context(core::act::baseline, 1), readiness::waiting);
+        world_.checks.prepare(plan().checks, listing_in_baseline(), context(core::act::baseline, 1),
+                              readiness::waiting);
     }
 }
 

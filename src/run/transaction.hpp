@@ -121,6 +121,7 @@ private:
     void look_for_snapshots(core::milliseconds limit);
     core::finished keep_failed();
     std::optional<core::check_spec> listing_before() const;
+    std::optional<core::check_spec> listing_in_baseline() const;
     std::optional<core::check_spec> listing_after() const;
     bool goes_on_beside() const;
     bool lists_beside() const;

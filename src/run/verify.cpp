@@ -35,7 +35,6 @@ core::finished transaction::cancelled(core::finished f) const {
 }
 
 core::finished transaction::baseline(int attempt_number) {
-    const auto lister = listing_before();
     const auto about = context(core::act::baseline, attempt_number);
     core::finished f;
     f.what = {core::act::baseline, {}};
@@ -43,8 +42,8 @@ core::finished transaction::baseline(int attempt_number) {
     if (!plan().checks.empty()) {
         prepare_listing();
     }
-    auto found = ready_round(world_.checks, plan().checks, lists_with_snapshot_ ? std::nullopt : lister, about,
-                             plan().limit.retry_for, world_.inbox, world_.clock);
+    auto found = ready_round(world_.checks, plan().checks, listing_in_baseline(), about, plan().limit.retry_for,
+                             world_.inbox, world_.clock);
     note_packages_before(found.listed);
     f.checks = std::move(found.readings);
     if (world_.inbox.interrupts().stop_requested()) {

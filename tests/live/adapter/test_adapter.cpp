@@ -91,6 +91,11 @@ auto timed(const std::string& what, Call call) {
     return result;
 }
 
+/// Whether a shell waits in it for a word.
+bool has_waiting_shell(guest& g) {
+    return g.sh("cat /proc/[0-9]*/cmdline 2>/dev/null | grep -c 'read -r word [|][|]' || :") != "0\n[0]";
+}
+
 bool comes_true(const std::function<bool()>& what) {
     for (const auto until = std::chrono::steady_clock::now() + 10s; std::chrono::steady_clock::now() < until;) {
         if (what()) {
@@ -238,10 +243,7 @@ TEST_CASE("a prepared program begins when it is run, and one that waits does not
     g.host.prepare(touches, ports::readiness::accepted);
     const ports::guest_command waits{.argv = {"sh", "-c", "read -r word || exit; echo $word"}, .input = "go\n"};
     g.host.prepare(waits, ports::readiness::waiting);
-    const auto waiting = [&] {
-        return g.sh("cat /proc/[0-9]*/cmdline 2>/dev/null | grep -c 'read -r word [|][|]' || :");
-    };
-    REQUIRE(comes_true([&] { return waiting() != "0\n[0]"; }));
+    REQUIRE(comes_true([&] { return has_waiting_shell(g); }));
     CHECK(g.sh("[ -e /ran ] || echo not yet") == "not yet\n[0]");
     std::string said;
     const auto sink = [&](core::output::stream, std::string_view b) { said += b; };
@@ -255,16 +257,13 @@ TEST_CASE("of what was prepared for nothing nothing is left, and a late program 
     guest g("btrfs");
     const ports::guest_command touches{.argv = {"sh", "-c", "echo ran >/ran"}};
     const ports::guest_command waits{.argv = {"sh", "-c", "read -r word || exit; echo $word >/ran"}};
-    const auto waiting = [&] {
-        return g.sh("cat /proc/[0-9]*/cmdline 2>/dev/null | grep -c 'read -r word [|][|]' || :");
-    };
     {
         incus::instance other(live_socket(), "default", g.name);
         other.prepare(touches, ports::readiness::accepted);
         other.prepare(waits, ports::readiness::waiting);
-        REQUIRE(comes_true([&] { return waiting() != "0\n[0]"; }));
+        REQUIRE(comes_true([&] { return has_waiting_shell(g); }));
     }
-    CHECK(comes_true([&] { return waiting() == "0\n[0]"; }));
+    CHECK(comes_true([&] { return !has_waiting_shell(g); }));
     g.host.prepare(touches, ports::readiness::accepted);
     const auto begin = std::chrono::steady_clock::now();
     CHECK(g.sh("sleep 6; [ -e /ran ] || echo no") == "no\n[0]"); // the daemon has given them up

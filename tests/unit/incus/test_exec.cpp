@@ -33,6 +33,14 @@ heard run(const exec_daemon& daemon, const ports::guest_command& what, core::mil
     return run(web1, what, limit, std::move(stop));
 }
 
+/// Of a program that was prepared, and accepted by then.
+heard run_prepared(exec_daemon& daemon, const ports::guest_command& what = {.argv = {"x"}}) {
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare(what, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    return run(web1, what);
+}
+
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
 }
@@ -272,10 +280,7 @@ TEST_CASE("only the very program that was prepared is taken for it, and only onc
 
 TEST_CASE("a prepared program that the daemon has given up is asked for once more", "[incus]") {
     exec_daemon daemon(program_play{.out = {"hello"}, .gives_up = true});
-    incus::instance web1(daemon.socket(), "proj", "web1");
-    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
-    REQUIRE(daemon.await_streams(3));
-    const auto h = run(web1, {.argv = {"x"}});
+    const auto h = run_prepared(daemon);
     REQUIRE(h.end);
     CHECK(h.end->how == ports::ended::exited);
     CHECK(h.out == "hello");
@@ -284,10 +289,7 @@ TEST_CASE("a prepared program that the daemon has given up is asked for once mor
 
 TEST_CASE("a connection that the daemon has closed meanwhile is not asked how the program ends", "[incus]") {
     exec_daemon daemon(program_play{.exit_status = 3, .hangs_up = true});
-    incus::instance web1(daemon.socket(), "proj", "web1");
-    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
-    REQUIRE(daemon.await_streams(3));
-    const auto h = run(web1, {.argv = {"x"}});
+    const auto h = run_prepared(daemon);
     REQUIRE(h.end);
     CHECK(h.end->how == ports::ended::exited);
     CHECK(h.end->exit_code == 3);
