@@ -59,6 +59,11 @@ bool wire::quiet() const {
     return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+bool wire::hung_up() const {
+    pollfd one{fd_, POLLRDHUP, 0};
+    return ::poll(&one, 1, 0) > 0;
+}
+
 wire::moved wire::receive(char* to, std::size_t size, std::size_t& got, int& number) {
     ssize_t taken{};
     do {

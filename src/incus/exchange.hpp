@@ -54,6 +54,9 @@ public:
     /// Whether nothing has come over it that nobody asked for, also not its end.
     bool quiet() const;
 
+    /// Whether the other side has closed it, also when something of it is still to be read.
+    bool hung_up() const;
+
     enum class moved { some, none_now, ended };
 
     /// Takes up to `size` bytes. `number`: errno, when the connection broke.

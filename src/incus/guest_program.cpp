@@ -6,6 +6,7 @@
 #include "incus/operations.hpp"
 #include "incus/transport.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <fmt/format.h>
 
@@ -69,12 +70,21 @@ core::expected<ports::guest_exit> guest_program::run(milliseconds limit, const p
     return ports::guest_exit{how == waiter::why::stopped ? ports::ended::cancelled : ports::ended::timed_out, 0};
 }
 
-/// Until the program runs. What the daemon has given up meanwhile, and so did not start, is prepared once more.
+/// Whether its daemon is gone, or does not wait for it any more: then its streams are closed.
+bool guest_program::given_up() const {
+    return std::ranges::any_of(std::array{out, err, control},
+                               [this](stream which) { return channels_[which].over.hung_up(); });
+}
+
+/// Until the program runs. What the daemon has given up meanwhile, and so did not start, is prepared once more. It is
+/// not even asked for the input of such a one: Incus 6.0.4 lets that request of a program of another daemon wait, and
+/// with it those of others, and may crash when a stream is connected just when its operation ends.
 core::expected<waiter::why> guest_program::begin(waiter& patience, time_point until) {
-    if (is_started()) {
+    const bool usable = is_prepared() && !given_up();
+    if (usable && is_started()) {
         return waiter::why::ready;
     }
-    if (is_prepared()) {
+    if (usable) {
         auto started = start();
         if (started) {
             return waiter::why::ready;
@@ -83,6 +93,7 @@ core::expected<waiter::why> guest_program::begin(waiter& patience, time_point un
             return std::unexpected(std::move(started).error());
         }
     }
+    end_.reset();
     return prepare(ports::readiness::waiting, patience, until);
 }
 

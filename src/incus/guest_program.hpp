@@ -67,6 +67,8 @@ private:
 
     bool is_started() const { return end_.has_value(); }
 
+    bool given_up() const;
+
     bool drained() const { return !channels_[out].is_open() && !channels_[err].is_open(); }
 
     ports::guest_exit how_it_ended();

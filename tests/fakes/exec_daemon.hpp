@@ -24,8 +24,9 @@ struct program_play {
     bool reads_input{false};  ///< ends when its input has ended, and prints it
     std::string refusal{};    ///< the POST is refused with these words
     std::chrono::milliseconds accepts_after{0};
-    bool gives_up{false}; ///< the first program: its input is refused
-    bool hangs_up{false}; ///< ends the connection on which it has accepted the program
+    bool gives_up{false};      ///< the first program: its input is refused
+    bool loses_streams{false}; ///< of the first program, when all but its input are connected
+    bool hangs_up{false};      ///< ends the connection on which it has accepted the program
 };
 
 class exec_daemon {
@@ -45,6 +46,12 @@ public:
     bool await_streams(int number) {
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return connected_ == number; });
+    }
+
+    /// Waits until the streams of the first program are closed.
+    bool await_loss() {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return lost_ == 3; });
     }
 
     /// How many programs it was asked for.
@@ -158,10 +165,28 @@ private:
             changed_.notify_all();
         }
         send(fd, frame(ping, "keepalive"));
+        if (loses(fd)) {
+            return;
+        }
         if (which == "s1" || which == "s2") {
             send_stream(which, fd);
         }
         read_frames(which, fd);
+    }
+
+    bool loses(int fd) {
+        std::unique_lock lock(mutex_);
+        if (!play_.loses_streams) {
+            return false;
+        }
+        changed_.wait_for(lock, std::chrono::seconds(10), [this] { return connected_ == 3; });
+        ::shutdown(fd, SHUT_RDWR);
+        if (++lost_ == 3) {
+            play_.loses_streams = false;
+            connected_ = 0;
+        }
+        changed_.notify_all();
+        return true;
     }
 
     void send_stream(const std::string& which, int fd) {
@@ -272,6 +297,7 @@ private:
     std::string input_;
     std::vector<int> signals_;
     int connected_{0};
+    int lost_{0};
     int streams_over_{0};
     bool input_ended_{false};
     bool ended_{false};

@@ -287,6 +287,20 @@ TEST_CASE("a prepared program that the daemon has given up is asked for once mor
     CHECK(daemon.posts() == 2);
 }
 
+TEST_CASE("a program whose daemon is gone is not even asked for its input, and begun anew", "[incus]") {
+    exec_daemon daemon(program_play{.out = {"hello"}, .reads_input = true, .loses_streams = true});
+    const ports::guest_command what{.argv = {"x"}, .input = "go\n"};
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare(what, ports::readiness::accepted);
+    REQUIRE(daemon.await_loss());
+    const auto h = run(web1, what);
+    REQUIRE(h.end);
+    CHECK(h.end->how == ports::ended::exited);
+    CHECK(h.out == "hellogo\n");
+    CHECK(daemon.posts() == 2);
+    CHECK(std::ranges::count_if(daemon.seen(), [](const auto& r) { return r.path.ends_with("secret=s0"); }) == 1);
+}
+
 TEST_CASE("a connection that the daemon has closed meanwhile is not asked how the program ends", "[incus]") {
     exec_daemon daemon(program_play{.exit_status = 3, .hangs_up = true});
     const auto h = run_prepared(daemon);
