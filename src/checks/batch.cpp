@@ -35,7 +35,7 @@ run() {
             VARIABLE=$run.$number "$@" </dev/null 2>&3 3>&- 4>&-
             printf '%s %s\n' ${number}x $? >&4
         } | tag ${number}o >&4
-    } 3>&1 | tag ${number}e
+    } 3>&1 | tag ${number}e &
 } 4>&1
 )sh";
 
@@ -72,7 +72,7 @@ std::string batch_program(const std::vector<batch_script>& scripts) {
         for (const auto& arg : script.args) {
             program += " " + core::shell_quote(arg);
         }
-        program += " &\n";
+        program += "\n";
     }
     return program + "wait\n";
 }
