@@ -71,7 +71,7 @@ core::finished transaction::preflight() {
         return f;
     }
     if (plan().checks.empty()) {
-        prepare_listing(); // the baseline takes no time then
+        prepare_command(); // the baseline takes no time then
     }
     auto f = outcome_of(plan().undoes_kept ? find_snapshot() : check_restorable());
     if (f.how == core::result::failed && world_.inbox.interrupts().stop_requested()) {
@@ -196,10 +196,8 @@ core::expected<void> transaction::clear_half_made(const std::string& target) {
 core::finished transaction::snapshot(const std::string& target, int attempt_number) {
     auto done = attempt_number > 1 ? clear_half_made(target) : core::expected<void>{};
     if (done) {
-        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [&] {
-            begin_listing_beside();
-            prepare_command();
-        });
+        done =
+            world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [this] { begin_listing_beside(); });
     }
     return patient({core::act::snapshot, target}, outcome_of(done));
 }

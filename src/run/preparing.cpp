@@ -7,12 +7,6 @@ namespace belay::run {
 
 using ports::readiness;
 
-void transaction::prepare_listing() {
-    if (lists_beside()) {
-        world_.checks.prepare({}, listing_before(), context(core::act::baseline, 1), readiness::accepted);
-    }
-}
-
 /// While the lock is written. No check begins before that: what runs them waits for its word.
 void transaction::prepare_baseline() {
     if (!plan().undoes_kept && !state().decision) {
@@ -21,7 +15,8 @@ void transaction::prepare_baseline() {
     }
 }
 
-/// While the snapshot is taken. The command begins only when its turn has come. An undo has none.
+/// While the baseline is taken, or what comes before it when there is none; not with the snapshot, beside which the
+/// packages are listed. The command begins only when its turn has come. An undo has none.
 void transaction::prepare_command() {
     if (!plan().undoes_kept && goes_on_beside()) {
         world_.host.prepare(command_in_guest(), readiness::accepted);

@@ -98,7 +98,6 @@ private:
     std::string own_lock() const;
 
     // preparing.cpp: what is likely to be run in the instance next
-    void prepare_listing();
     void prepare_baseline();
     void prepare_command();
     void prepare_evidence();

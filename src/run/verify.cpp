@@ -40,7 +40,7 @@ core::finished transaction::baseline(int attempt_number) {
     f.what = {core::act::baseline, {}};
     lists_with_snapshot_ = lists_beside();
     if (!plan().checks.empty()) {
-        prepare_listing();
+        prepare_command();
     }
     auto found = ready_round(world_.checks, plan().checks, listing_in_baseline(), about, plan().limit.retry_for,
                              world_.inbox, world_.clock);

@@ -45,7 +45,7 @@ public:
     void prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
                  const ports::hook_context& context, ports::readiness how_far) override {
         if (!specs.empty() || listing) {
-            incus_.note_prepared(specs.empty() ? "listing" : context.phase, how_far);
+            incus_.note_prepared(context.phase, how_far);
         }
     }
 

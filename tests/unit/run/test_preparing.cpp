@@ -28,21 +28,17 @@ struct preparing : fake_world {
 
 } // namespace
 
-// The list of packages is read while the snapshot is taken, and so between its beginning and the preparation of the
-// command.
-
 TEST_CASE("the checks wait while the lock is written, and the command is only accepted") {
     preparing w;
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "listing accepted after lock",
-                                    "upgrade accepted after packages"});
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade accepted after lock"});
 }
 
-TEST_CASE("without checks the list of packages is prepared before anything is written") {
+TEST_CASE("without checks the command is accepted before anything is written") {
     preparing w;
     w.plan.checks.clear();
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"listing accepted after examine", "upgrade accepted after packages"});
+    CHECK(w.incus.prepared == names{"upgrade accepted after examine"});
 }
 
 TEST_CASE("the collectors are prepared when the command has failed") {
@@ -51,7 +47,7 @@ TEST_CASE("the collectors are prepared when the command has failed") {
     w.plan.saves_evidence = true;
     w.plan.collectors = {{"journal", "/hooks/journal", {}}};
     CHECK(w.run().how == outcome::rolled_back);
-    REQUIRE(w.incus.prepared.size() == 4);
+    REQUIRE(w.incus.prepared.size() == 3);
     CHECK(w.incus.prepared.back() == "evidence accepted after upgrade");
 }
 
