@@ -34,6 +34,16 @@ public:
     explicit exec_daemon(program_play play)
         : play_(std::move(play)), server_([this](const http_request& r) { return answer(r); }) {}
 
+    /// Nothing is played to its end.
+    ~exec_daemon() {
+        const std::scoped_lock lock(mutex_);
+        over_ = true;
+        changed_.notify_all();
+    }
+
+    exec_daemon(const exec_daemon&) = delete;
+    exec_daemon& operator=(const exec_daemon&) = delete;
+
     std::string socket() const { return server_.socket(); }
 
     /// As a daemon that is killed.
@@ -145,7 +155,7 @@ private:
 
     void await_end() {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return streams_over_ >= (play_.keeps_output ? 0 : 2) && has_ended(); });
+        changed_.wait(lock, [this] { return over_ || (streams_over_ >= (play_.keeps_output ? 0 : 2) && has_ended()); });
     }
 
     bool has_ended() const {
@@ -179,7 +189,7 @@ private:
         if (!play_.loses_streams) {
             return false;
         }
-        changed_.wait_for(lock, std::chrono::seconds(10), [this] { return connected_ == 3; });
+        changed_.wait_for(lock, std::chrono::seconds(10), [this] { return over_ || connected_ == 3; });
         ::shutdown(fd, SHUT_RDWR);
         if (++lost_ == 3) {
             play_.loses_streams = false;
@@ -192,7 +202,7 @@ private:
     void send_stream(const std::string& which, int fd) {
         {
             std::unique_lock lock(mutex_);
-            changed_.wait_for(lock, std::chrono::seconds(10), [this] { return connected_ == 4; });
+            changed_.wait_for(lock, std::chrono::seconds(10), [this] { return over_ || connected_ == 4; });
         }
         if (which == "s1" && !play_.raw_out.empty()) {
             send(fd, play_.raw_out);
@@ -202,7 +212,7 @@ private:
         }
         {
             std::unique_lock lock(mutex_);
-            changed_.wait_for(lock, std::chrono::seconds(20), [this] { return has_ended(); });
+            changed_.wait_for(lock, std::chrono::seconds(20), [this] { return over_ || has_ended(); });
             if (which == "s1" && play_.reads_input) {
                 send(fd, frame(binary, input_));
             }
@@ -301,6 +311,7 @@ private:
     int streams_over_{0};
     bool input_ended_{false};
     bool ended_{false};
+    bool over_{false};
     http_server server_; ///< the last member: its threads use the others
 };
 
