@@ -14,8 +14,9 @@ namespace {
 /// What a script may print on one stream to be taken on this way, in bytes.
 constexpr std::size_t longest_output = 262'144;
 
-/// $run is the value of run_variable. Each line is out at once, since what a script that hangs has printed counts, and
-/// so is the exit status. What a script that goes mad prints is not read beyond $most, and SIGPIPE ends it.
+/// run waits for nothing. $run is the value of run_variable. Each line is out at once, since what a script that hangs
+/// has printed counts, and so is the exit status. What a script that goes mad prints is not read beyond $most, and
+/// SIGPIPE ends it.
 constexpr std::string_view functions = R"sh(
 tag() {
     LC_ALL=C total=0 size=0

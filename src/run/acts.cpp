@@ -81,10 +81,16 @@ core::finished transaction::preflight() {
     return f;
 }
 
-/// Somebody else's operation is waited for in turns, so that a signal ends the wait.
-core::expected<void> transaction::check_restorable() {
+/// With what the facts decide, which the state knows only when the preflight is over.
+core::plan transaction::settled_plan() const {
     auto how = plan();
     core::settle(how, examined_.facts);
+    return how;
+}
+
+/// Somebody else's operation is waited for in turns, so that a signal ends the wait.
+core::expected<void> transaction::check_restorable() {
+    auto how = settled_plan();
     how.limit.busy = std::min(plan().limit.busy, one_turn);
     const auto give_up = world_.clock.monotonic() + plan().limit.busy;
     for (;;) {

@@ -92,7 +92,8 @@ bool transaction::lists_beside() const {
 /// Whether the instance is asked for nothing between the baseline and the command but its snapshots, and goes on while
 /// they are taken.
 bool transaction::goes_on_beside() const {
-    return plan().pre.empty() && !plan().quiesces() && !plan().pauses && core::never_freezes(examined_.facts.driver);
+    return plan().pre.empty() && !plan().quiesces() && !settled_plan().pauses &&
+           core::never_freezes(examined_.facts.driver);
 }
 
 /// Not before the daemon has begun with the snapshot, so that its own work and the start of a program do not meet.

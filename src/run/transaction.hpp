@@ -184,6 +184,8 @@ private:
 
     const core::plan& plan() const { return state().how; }
 
+    core::plan settled_plan() const;
+
     const core::state& state() const { return chronicle_.current(); }
 
     const std::string& instance_name() const { return state().open ? plan().instance : request_.plan.instance; }

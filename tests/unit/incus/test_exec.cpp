@@ -34,7 +34,8 @@ heard run(const exec_daemon& daemon, const ports::guest_command& what, core::mil
 }
 
 /// Of a program that was prepared, and accepted by then.
-heard run_prepared(exec_daemon& daemon, const ports::guest_command& what = {.argv = {"x"}}) {
+heard run_prepared(exec_daemon& daemon) {
+    const ports::guest_command what{.argv = {"x"}};
     incus::instance web1(daemon.socket(), "proj", "web1");
     web1.prepare(what, ports::readiness::accepted);
     REQUIRE(daemon.await_streams(3));

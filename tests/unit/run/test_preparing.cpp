@@ -58,6 +58,14 @@ TEST_CASE("an instance that stands still for its snapshot is not asked for the c
     CHECK(w.incus.prepared == names{"baseline waits after check_restorable"});
 }
 
+TEST_CASE("nor before, when it will be paused for that") {
+    preparing w;
+    w.plan.checks.clear();
+    w.plan.mode = core::snapshot_mode::paused;
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable"}); // the list of packages alone
+}
+
 TEST_CASE("what is refused before the lock has nothing that waits in the instance") {
     preparing w;
     SECTION("locked by somebody else") {
