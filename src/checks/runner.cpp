@@ -400,7 +400,7 @@ void runner::prepare(const std::vector<core::check_spec>& specs, const std::opti
         if (const auto script = guest_form(*listing)) {
             const auto run_id = plan_run(listing->args.front(), context);
             host_.prepare({.argv = script->argv, .env = environment(context, run_id), .input = script->input},
-                          ports::readiness::accepted);
+                          how_far == ports::readiness::waiting ? ports::readiness::accepted : how_far);
         }
     }
 }

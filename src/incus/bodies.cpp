@@ -58,11 +58,6 @@ std::string copy_body(const copied_instance& source, const std::string& name) {
                  {"profiles", source.profiles}});
 }
 
-std::string exec_body(const std::string& program) {
-    return dump(
-        {{"command", {program}}, {"interactive", false}, {"wait-for-websocket", false}, {"record-output", false}});
-}
-
 std::string exec_body(const ports::guest_command& command) {
     auto environment = json::object();
     for (const auto& [name, value] : command.env) {

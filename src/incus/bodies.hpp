@@ -31,10 +31,8 @@ std::string expiry_body(std::optional<core::wall_time> when);
 /// masked, its profiles' ones too, and neither a lock nor a start by itself comes along.
 std::string copy_body(const copied_instance& source, const std::string& name);
 
-/// A program that is executed without input or output (Incus REST API, POST /1.0/instances/{name}/exec).
-std::string exec_body(const std::string& program);
-
-/// A program whose three streams are WebSockets; it is started when all of them are connected.
+/// A program whose three streams are WebSockets (Incus REST API, POST /1.0/instances/{name}/exec); it is started when
+/// all of them are connected.
 std::string exec_body(const ports::guest_command& command);
 
 /// For the WebSocket that controls a program: sends it a signal (cmd/incus/exec_unix.go, api.InstanceExecControl).

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs in the instance. Uses none of the connections of the other requests, so that several threads can be here at
 // once.
+#include "core/durations.hpp"
 #include "core/text.hpp"
 #include "incus/client.hpp"
 #include "incus/instance.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <system_error>
+#include <thread>
 
 namespace belay::incus {
 namespace {
@@ -33,7 +36,55 @@ std::string in_short(const std::vector<std::string>& argv) {
     return text.size() > longest ? text.substr(0, longest) + "…" : text;
 }
 
+ports::guest_command proof() {
+    return {.argv = {"true"}};
+}
+
+std::string how_it_failed(const ports::guest_exit& end, milliseconds limit) {
+    switch (end.how) {
+    case ports::ended::exited:
+        return fmt::format("exited with {}", end.exit_code);
+    case ports::ended::timed_out:
+        return fmt::format("did not end within {}", core::format_duration(limit));
+    case ports::ended::cancelled:
+    case ports::ended::lost:
+        break;
+    }
+    return "ended, and nobody knows how";
+}
+
 } // namespace
+
+void instance::prepare_proof() {
+    prepare(proof(), ports::readiness::spare);
+}
+
+/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. The status
+/// is read meanwhile.
+core::expected<void> instance::prove_running(milliseconds limit) {
+    core::expected<ports::guest_exit> end;
+    const auto run = [&] { end = exec(proof(), limit, {}, {}); };
+    std::jthread beside;
+    try {
+        beside = std::jthread(run);
+    } catch (const std::system_error&) { // no thread is to be had
+        run();
+    }
+    const auto status = prove_status(limit);
+    if (beside.joinable()) {
+        beside.join();
+    }
+    if (end && end->how == ports::ended::exited && end->exit_code == 0) {
+        return status;
+    }
+    if (!end && end.error().code == reason::no_daemon) {
+        return std::unexpected(end.error());
+    }
+    const auto how = end ? how_it_failed(*end, limit) : std::string("could not be started");
+    return std::unexpected(
+        in_words(end ? core::error{reason::io_error, {}} : end.error(), reason::not_running,
+                 fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
+}
 
 void instance::prepare(const ports::guest_command& command, ports::readiness how_far) {
     if (!command.interactive) {

@@ -70,6 +70,13 @@ core::expected<ports::guest_exit> guest_program::run(milliseconds limit, const p
     return ports::guest_exit{how == waiter::why::stopped ? ports::ended::cancelled : ports::ended::timed_out, 0};
 }
 
+void guest_program::run_for_nothing(milliseconds limit, const std::stop_token& stop) {
+    if (!given_up()) {
+        command_.input.clear();
+        (void)run(limit, {}, stop); // there is nobody to be told
+    }
+}
+
 /// Whether its daemon is gone, or does not wait for it any more: then its streams are closed.
 bool guest_program::given_up() const {
     return std::ranges::any_of(std::array{out, err, control},

@@ -38,6 +38,10 @@ public:
     core::expected<ports::guest_exit> run(core::milliseconds limit, const ports::output_sink& sink,
                                           const std::stop_token& stop);
 
+    /// Of one that is prepared and wanted by nobody: runs it without input, so that it is not left to the daemon as one
+    /// that failed.
+    void run_for_nothing(core::milliseconds limit, const std::stop_token& stop);
+
 private:
     enum stream : std::size_t { in, out, err, control };
 

@@ -69,13 +69,24 @@ core::error instance::in_words(core::error e, reason code, std::string sentence)
     }
 }
 
-core::expected<instance_state> instance::look(const deadline& until) {
-    const auto r = daemon_.get(path(), until);
+core::expected<response> instance::checked(core::expected<response> r) const {
     if (!r) {
         return std::unexpected(
             in_words(r.error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
     }
-    return decode_instance(r->body);
+    return r;
+}
+
+core::expected<instance_state> instance::look(const deadline& until) {
+    BELAY_TRY(const response, r, checked(daemon_.get(path(), until)));
+    return decode_instance(r.body);
+}
+
+/// What the instance says itself, which is all that a swap of its keys needs.
+core::expected<ports::examined> instance::as_seen(core::expected<response> answer) const {
+    BELAY_TRY(const response, r, checked(std::move(answer)));
+    BELAY_TRY(instance_state, seen, decode_instance(r.body));
+    return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag};
 }
 
 /// The instance, and the first time the server as well: its fingerprint does not change while it runs, and a new daemon
@@ -86,11 +97,7 @@ core::expected<response> instance::read_with_server(const deadline& until) {
         paths.insert(paths.end(), {"/1.0", path("/snapshots"), project_path(), daemon_.list_path()});
     }
     auto read = daemon_.get_all(paths, until);
-    if (!read[0]) {
-        return std::unexpected(
-            in_words(read[0].error(), reason::io_error, fmt::format("instance {} could not be read", name_)));
-    }
-    auto own = std::move(read[0]);
+    BELAY_TRY(response, own, checked(std::move(read[0])));
     if (read.size() > 1) {
         BELAY_TRY_VOID(identify_server(read[1]));
         may_have_old_ = !read[2] || read[2]->body.find("/snapshots/" + core::snapshot_name("")) != std::string::npos;
@@ -238,27 +245,13 @@ core::expected<ports::examined> instance::examine(milliseconds limit) {
                            server_->process};
 }
 
-/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. Nothing is
-/// to be seen of it, so that no stream is connected, which takes half the time of an exec.
-core::expected<void> instance::prove_running(milliseconds limit) {
-    const deadline until(limit);
-    const auto done = daemon_.outcome_of({"POST", path("/exec"), exec_body("true"), {}}, until);
-    if (done && done->exit_status == 0) {
-        return {};
-    }
-    if (!done && done.error().code == reason::no_daemon) {
-        return std::unexpected(done.error());
-    }
-    const auto how = done ? fmt::format("exited with {}", done->exit_status) : std::string("could not be started");
-    return std::unexpected(
-        in_words(done ? core::error{reason::io_error, {}} : done.error(), reason::not_running,
-                 fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
-}
-
+/// What was seen is kept for the unlock.
 core::expected<void> instance::prove_status(milliseconds limit) {
-    BELAY_TRY(const auto, now, look(deadline(limit)));
-    return now.facts.running ? core::expected<void>{}
-                             : core::failure(reason::not_running, fmt::format("instance {} is not running", name_));
+    BELAY_TRY(ports::examined, now, as_seen(daemon_.get(path(), deadline(limit))));
+    const bool running = now.facts.running;
+    proved_ = std::move(now);
+    return running ? core::expected<void>{}
+                   : core::failure(reason::not_running, fmt::format("instance {} is not running", name_));
 }
 
 core::expected<std::string> instance::daemon(milliseconds limit) {
@@ -407,12 +400,14 @@ core::expected<void> instance::unpause(milliseconds limit) {
 }
 
 /// A graceful stop that does not end in time goes on in the daemon and keeps the instance's lock, which the forced stop
-/// takes over: so the daemon's own limit, in whole seconds, may be longer than `graceful`.
+/// takes over: so the daemon's own limit, in whole seconds, may be longer than `graceful`. A program that was prepared
+/// is not for what is started behind it.
 core::expected<void> instance::stop(milliseconds graceful, milliseconds limit) {
     if (ephemeral_) {
         return core::failure(reason::ephemeral,
                              fmt::format("instance {} is ephemeral: stopping it would delete it", name_));
     }
+    standby_.clear();
     const deadline until(limit);
     if (graceful > milliseconds::zero()) {
         const auto gently = change_state("stop", graceful, false, deadline(std::min(graceful, limit)));

@@ -56,11 +56,14 @@ public:
     core::expected<void> prove_running(core::milliseconds limit) override;
     core::expected<void> prove_status(core::milliseconds limit) override;
     void prepare(const ports::guest_command& command, ports::readiness how_far) override;
+    void prepare_proof() override;
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override;
 
 private:
+    core::expected<response> checked(core::expected<response> r) const;
     core::expected<instance_state> look(const deadline& until);
+    core::expected<ports::examined> as_seen(core::expected<response> answer) const;
     core::expected<response> read_with_server(const deadline& until);
     core::expected<void> identify_server(const core::expected<response>& r);
     void keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
@@ -102,7 +105,8 @@ private:
     std::map<std::string, pool_state> pools_;                              ///< seen so far
     std::map<std::string, response> read_ahead_;                           ///< by path: for the check that follows
     std::map<std::string, std::chrono::steady_clock::time_point> eternal_; ///< snapshots by path, when they were read
-    bool may_have_old_{true}; ///< snapshots that a belay took, from before this transaction
+    std::optional<ports::examined> proved_; ///< when it was last proved to run, until somebody wants it
+    bool may_have_old_{true};               ///< snapshots that a belay took, from before this transaction
     bool ephemeral_{false};
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance

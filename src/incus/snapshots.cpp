@@ -9,6 +9,7 @@
 #include <array>
 #include <filesystem>
 #include <fmt/format.h>
+#include <utility>
 
 namespace belay::incus {
 namespace {
@@ -197,26 +198,25 @@ core::expected<void> instance::set_expiry(const std::string& target, const std::
 }
 
 /// One round for the change and for what is read along. The list takes the daemon some milliseconds for each snapshot.
+/// What the instance said when it was proved to run is as good as news: if it is not true any more the swap is lost.
 ports::kept instance::keep(const std::string& name, std::optional<core::wall_time> when, milliseconds limit) {
     eternal_.clear();
-    std::vector<std::string> paths{path()};
+    auto proved = std::exchange(proved_, std::nullopt);
     const bool lists = may_have_old_ || !volumes_.empty();
+    std::vector<std::string> paths;
     if (lists) {
         paths.push_back(path_of("root", list_of_snapshots));
+    }
+    if (!proved) {
+        paths.push_back(path());
     }
     auto [outcome, read] =
         daemon_.change_and_get({"PUT", snapshot_path("root", name), expiry_body(when)}, paths, deadline(limit));
     ports::kept done{expiry_outcome(std::move(outcome), "root", name), {}, {}};
     if (lists) {
-        done.snapshots = entries_in(read[1], "root");
+        done.snapshots = entries_in(read.front(), "root");
     }
-    auto seen = read[0] ? decode_instance(read[0]->body) : std::unexpected(read[0].error());
-    if (seen) {
-        done.now =
-            ports::examined{std::move(seen->facts), std::move(seen->lock), std::move(seen->restored), read[0]->etag};
-    } else {
-        done.now = std::unexpected(std::move(seen).error());
-    }
+    done.now = proved ? *std::move(proved) : as_seen(std::move(read.back()));
     return done;
 }
 

@@ -14,7 +14,8 @@ namespace belay::incus {
 /// How old a prepared program may be to be run: what remains of the daemon's time for its streams is for the last one.
 inline constexpr core::milliseconds longest_standby = connect_limit - core::milliseconds{2'000};
 
-/// Safe to use from several threads. What nobody takes is given up by the daemon, and by the destructor.
+/// Safe to use from several threads. What nobody takes is given up by the daemon (a spare is run for nothing before),
+/// and by the destructor.
 class standby {
 public:
     explicit standby(core::milliseconds longest = longest_standby) : longest_(longest) {}
@@ -26,6 +27,9 @@ public:
     /// The program for the same command, if there is one and the daemon has not given it up; else this one. Waits while
     /// it is being prepared, at most for `limit` (0: as long as that may take), unless `stop` says not to.
     guest_program take(guest_program program, core::milliseconds limit, const std::stop_token& stop);
+
+    /// Gives up all of them: what they were accepted for is not the same any more.
+    void clear();
 
 private:
     class candidate {
@@ -40,6 +44,8 @@ private:
         std::optional<guest_program> wait(time_point until, const std::stop_token& stop);
 
     private:
+        void prepare(ports::readiness how_far, const std::stop_token& stop);
+
         time_point until_;
         guest_program program_;
         std::mutex mutex_; ///< guards what follows

@@ -27,7 +27,8 @@ struct examined {
 struct kept {
     core::expected<void> expiry;                                   ///< as of set_expiry
     core::expected<std::vector<core::snapshot_entry>> snapshots{}; ///< as of list_snapshots
-    core::expected<examined> now{}; ///< what the instance itself says, for a swap of keys: no pools, server, daemon
+    core::expected<examined> now{}; ///< what the instance itself says, or said when it was proved to run, for a swap of
+                                    ///< keys: no pools, server, daemon
 };
 
 /// Configuration keys and their new values; an empty one deletes the key.
@@ -59,7 +60,8 @@ struct guest_command {
 
 /// How far a program is brought before it is run.
 enum class readiness {
-    accepted, ///< the daemon knows it; nothing runs in the instance yet
+    accepted, ///< the daemon knows it; nothing runs in the instance yet, and nothing ever does when it is not asked for
+    spare,    ///< likewise, but when its time is over it is run for nothing: without input, and nobody reads its output
     waiting   ///< it runs, and does nothing before its input comes: without it, it ends
 };
 
@@ -170,6 +172,9 @@ public:
     /// Nothing is waited for here, there is no error, and what exec() does not ask for within seconds, with the same
     /// command, is given up. To do nothing is right, too. Safe to call beside any other call.
     virtual void prepare(const guest_command& /*command*/, readiness /*how_far*/) {}
+
+    /// The same for the program of prove_running, as a spare.
+    virtual void prepare_proof() {}
 
     /// Runs a program in the instance and waits for its end. `limit` 0: without end. `sink` is called on this thread.
     /// Safe to call from several threads, and beside any other call: it uses none of their connections. An error means

@@ -229,6 +229,7 @@ core::finished transaction::upgrade() {
             emit(core::warned{core::describe(logged.error())});
         }
     };
+    prepare_verify();
     const auto end = world_.host.exec(command_in_guest(), plan().limit.upgrade, sink, world_.inbox.interrupts());
     if (auto logged = world_.journal.finish_log(); !logged && !log_failed_) {
         emit(core::warned{core::describe(logged.error())});

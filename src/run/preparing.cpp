@@ -23,6 +23,21 @@ void transaction::prepare_command() {
     }
 }
 
+/// While the command runs: behind a short one all is ready, behind a long one these have been run for nothing. A
+/// restart would come in between.
+void transaction::prepare_verify() {
+    const auto& command = plan().command;
+    if (command.interactive || plan().restart == core::restart_policy::always) {
+        return;
+    }
+    const auto lister = listing_after();
+    if (plan().checks.empty() && !lister) {
+        world_.host.prepare_proof();
+    } else {
+        world_.checks.prepare(plan().checks, lister, context(core::act::verify, 1), readiness::spare);
+    }
+}
+
 /// While the daemon is asked what the exit status means.
 void transaction::prepare_evidence() {
     if (plan().saves_evidence) {

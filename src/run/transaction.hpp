@@ -100,6 +100,7 @@ private:
     // preparing.cpp: what is likely to be run in the instance next
     void prepare_baseline();
     void prepare_command();
+    void prepare_verify();
     void prepare_evidence();
 
     // moment.cpp: what surrounds the snapshots, so that they are of one good moment

@@ -24,9 +24,10 @@ struct program_play {
     bool reads_input{false};  ///< ends when its input has ended, and prints it
     std::string refusal{};    ///< the POST is refused with these words
     std::chrono::milliseconds accepts_after{0};
-    bool gives_up{false};      ///< the first program: its input is refused
-    bool loses_streams{false}; ///< of the first program, when all but its input are connected
-    bool hangs_up{false};      ///< ends the connection on which it has accepted the program
+    bool gives_up{false};          ///< the first program: its input is refused
+    bool loses_streams{false};     ///< of the first program, when all but its input are connected
+    bool hangs_up{false};          ///< ends the connection on which it has accepted the program
+    std::string status{"Running"}; ///< of the instance
 };
 
 class exec_daemon {
@@ -62,6 +63,12 @@ public:
     bool await_loss() {
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return lost_ == 3; });
+    }
+
+    /// Waits until the program has got all of its input.
+    bool await_end_of_input() {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return input_ended_; });
     }
 
     /// How many programs it was asked for.
@@ -112,6 +119,7 @@ private:
             const std::scoped_lock lock(mutex_);
             posted_ = nlohmann::json::parse(r.body);
             path_ = r.path;
+            connected_ = 0; // of this one
             if (!play_.refusal.empty()) {
                 return {.status = 400, .body = error(play_.refusal)};
             }
@@ -133,6 +141,10 @@ private:
             await_end();
             return play_.failure.empty() ? http_reply{.body = operation()}
                                          : http_reply{.status = 400, .body = error(play_.failure)};
+        }
+        if (r.method == "GET" && r.path.starts_with("/1.0/instances/")) {
+            const nlohmann::json what{{"name", "web1"}, {"status", play_.status}, {"config", nlohmann::json::object()}};
+            return {.body = nlohmann::json{{"type", "sync"}, {"metadata", what}}.dump(), .etag = "tag"};
         }
         return {.body = operation()};
     }

@@ -256,9 +256,13 @@ public:
         note_prepared(what.argv.front(), how_far);
     }
 
+    void prepare_proof() override { note_prepared("proof", ports::readiness::spare); }
+
     void note_prepared(const std::string& what, ports::readiness how_far) {
-        const std::string far = how_far == ports::readiness::waiting ? " waits" : " accepted";
-        prepared.push_back(what + far + " after " + (calls.empty() ? "nothing" : calls.back()));
+        const std::map<ports::readiness, std::string> words{{ports::readiness::accepted, " accepted"},
+                                                            {ports::readiness::spare, " to spare"},
+                                                            {ports::readiness::waiting, " waits"}};
+        prepared.push_back(what + words.at(how_far) + " after " + (calls.empty() ? "nothing" : calls.back()));
     }
 
     std::vector<std::string> prepared; ///< what, how far, and the call before

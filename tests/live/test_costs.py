@@ -21,6 +21,8 @@ class Costs(live.TestCase):
     def setUp(self):
         self.name = self.instance()
         live.belay("run", "--no-checks", "--soak", "0", self.name, "--", "true", check=True)  # makes the state directory
+        live.wait_until(lambda: ",RUNNING," not in live.incus("operation", "list", "--format", "csv").stdout, 10,
+                        "nothing is under way: what is, is looked at by a request more")
 
     def test_a_transaction_that_succeeds(self):
         self.assert_costs(self.timings(self.name, "true", 0), costs.SUCCESS)

@@ -196,6 +196,17 @@ class Command(Web):
             begun = float(log.read())
         self.assertGreaterEqual(begun + 0.01, whole)  # /proc/uptime has hundredths
 
+    def test_what_was_prepared_for_behind_a_long_command_is_no_failure_in_the_daemon(self):
+        for checks in ((), ("--no-checks",)):
+            with self.subTest(checks=checks):
+                name = self.web("btrfs")
+                live.belay("run", *checks, "--soak", "0", name, "--", "sleep", "4", check=True)
+                operations = json.loads(live.incus("operation", "list", "--format", "json").stdout)
+                programs = [one for one in operations if one["class"] == "websocket"
+                            and f"/1.0/instances/{name}" in one["resources"]["instances"]]
+                self.assertGreaterEqual(len(programs), 2)  # the spare, and what was begun in its place
+                self.assertEqual({one["status"] for one in programs}, {"Success"})
+
     def test_arguments_arrive_untouched(self):
         words = ["", "-x", "--", "a b", "*", "$HOME", "'\"", "grün", "line\nline", "--format"]
         out = self.output(self.web("btrfs"), "--", "sh", "-c", 'sleep 0.2; for w; do printf "[%s]" "$w"; done', "sh", *words)

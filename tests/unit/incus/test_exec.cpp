@@ -3,6 +3,7 @@
 #include "incus/instance.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 using namespace belay;
 using namespace std::chrono_literals;
@@ -322,6 +323,74 @@ TEST_CASE("what was prepared too long ago is not run", "[incus]") {
         std::this_thread::yield();
     }
     CHECK_FALSE(standby.take({daemon.socket(), "/1.0/instances/web1/exec", what}, {}, {}).is_prepared());
+}
+
+TEST_CASE("a spare that nobody wants is run for nothing when its time is over", "[incus]") {
+    exec_daemon daemon(program_play{.reads_input = true});
+    incus::standby standby(20ms);
+    const ports::guest_command what{.argv = {"x"}, .input = "go\n"};
+    standby.prepare({daemon.socket(), "/1.0/instances/web1/exec", what}, ports::readiness::spare);
+    REQUIRE(daemon.await_streams(4));
+    REQUIRE(daemon.await_end_of_input());
+    CHECK(daemon.input().empty());
+    CHECK_FALSE(standby.take({daemon.socket(), "/1.0/instances/web1/exec", what}, {}, {}).is_prepared());
+}
+
+TEST_CASE("a spare that is wanted in time is the program that runs", "[incus]") {
+    exec_daemon daemon(program_play{.reads_input = true});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const ports::guest_command what{.argv = {"x"}, .input = "go\n"};
+    web1.prepare(what, ports::readiness::spare);
+    REQUIRE(daemon.await_streams(3));
+    CHECK(run(web1, what).out == "go\n");
+    CHECK(daemon.posts() == 1);
+}
+
+TEST_CASE("what was prepared is not for an instance that was stopped since", "[incus]") {
+    exec_daemon daemon(program_play{.exit_status = 3});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    REQUIRE(daemon.await_streams(3));
+    REQUIRE(web1.stop(0ms, 5s));
+    CHECK(run(web1, {.argv = {"x"}}).end->exit_code == 3);
+    CHECK(daemon.posts() == 2);
+}
+
+TEST_CASE("an instance runs when a program can be run in it and its status says so", "[incus]") {
+    const auto proof = [](program_play play, bool prepared) {
+        exec_daemon daemon(std::move(play));
+        incus::instance web1(daemon.socket(), "proj", "web1");
+        if (prepared) {
+            web1.prepare_proof();
+            REQUIRE(daemon.await_streams(3));
+        }
+        auto proved = web1.prove_running(5s);
+        CHECK(daemon.posts() == 1);
+        CHECK(daemon.posted()["command"] == nlohmann::json({"true"}));
+        return proved;
+    };
+    const bool prepared = GENERATE(false, true);
+    CHECK(proof({}, prepared));
+    const auto broken = proof({.exit_status = 127}, prepared);
+    REQUIRE_FALSE(broken);
+    CHECK(broken.error().code == core::reason::not_running);
+    CHECK(broken.error().message ==
+          "no program can be run in instance web1: `incus exec web1 -- true` exited with 127");
+    const auto frozen = proof({.status = "Frozen"}, prepared);
+    REQUIRE_FALSE(frozen);
+    CHECK(frozen.error().message == "instance web1 is not running");
+    const auto silent = proof({.tells_status = false}, prepared);
+    REQUIRE_FALSE(silent);
+    CHECK(silent.error().message.ends_with("`incus exec web1 -- true` ended, and nobody knows how"));
+}
+
+TEST_CASE("nothing can be run in an instance whose daemon refuses programs", "[incus]") {
+    exec_daemon daemon(program_play{.refusal = "Instance is frozen", .status = "Frozen"});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const auto proved = web1.prove_running(5s);
+    REQUIRE_FALSE(proved);
+    CHECK(proved.error().code == core::reason::not_running);
+    CHECK(proved.error().cause == "Instance is frozen");
 }
 
 TEST_CASE("a program that could not be prepared is begun when it is run", "[incus]") {

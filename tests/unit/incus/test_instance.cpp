@@ -80,6 +80,21 @@ TEST_CASE("keeping a snapshot reads along what is wanted next", "[incus]") {
     CHECK(gone.snapshots);
 }
 
+TEST_CASE("what the instance said when it was proved to run serves the unlock, once", "[incus]") {
+    setup s;
+    REQUIRE(s.web1.examine(5s));
+    REQUIRE(s.web1.snapshot("root", "belay-t", 5s));
+    const auto read = [&] { return std::ranges::count(s.daemon.asked(), "GET /1.0/instances/web1"); };
+    REQUIRE(s.web1.prove_status(5s));
+    const auto before = read();
+    const auto seen = s.web1.keep("belay-t", std::nullopt, 5s).now;
+    CHECK(read() == before);
+    REQUIRE(seen);
+    CHECK(s.web1.change_keys({{"user.a", "1"}}, seen->etag, 5s) == ports::swapped::done);
+    CHECK(s.web1.keep("belay-t", std::nullopt, 5s).now->etag != seen->etag);
+    CHECK(read() == before + 1);
+}
+
 TEST_CASE("snapshots are not listed for what went before when nothing did", "[incus]") {
     setup s;
     s.daemon.snapshots["by-hand"] = {};

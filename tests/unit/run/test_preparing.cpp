@@ -31,14 +31,35 @@ struct preparing : fake_world {
 TEST_CASE("the checks wait while the lock is written, and the command is only accepted") {
     preparing w;
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade accepted after lock"});
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade accepted after lock",
+                                    "verify to spare after end_listing"});
 }
 
-TEST_CASE("without checks the command is accepted before anything is written") {
+TEST_CASE("without checks the command is accepted before anything is written, and the proof while it runs") {
+    preparing w;
+    w.plan.checks.clear();
+    w.incus.failures["packages"] = {}; // it has no package manager
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"upgrade accepted after examine", "proof to spare after end_listing"});
+}
+
+TEST_CASE("packages that are listed again behind the command are that proof") {
     preparing w;
     w.plan.checks.clear();
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"upgrade accepted after examine"});
+    CHECK(w.incus.prepared.back() == "verify to spare after end_listing");
+}
+
+TEST_CASE("nothing is prepared for behind a restart, or a command on a terminal") {
+    preparing w;
+    SECTION("restart") {
+        w.plan.restart = core::restart_policy::always;
+    }
+    SECTION("terminal") {
+        w.plan.command.interactive = true;
+    }
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade accepted after lock"});
 }
 
 TEST_CASE("the collectors are prepared when the command has failed") {
@@ -47,7 +68,7 @@ TEST_CASE("the collectors are prepared when the command has failed") {
     w.plan.saves_evidence = true;
     w.plan.collectors = {{"journal", "/hooks/journal", {}}};
     CHECK(w.run().how == outcome::rolled_back);
-    REQUIRE(w.incus.prepared.size() == 3);
+    REQUIRE(w.incus.prepared.size() == 4);
     CHECK(w.incus.prepared.back() == "evidence accepted after upgrade");
 }
 
@@ -55,7 +76,7 @@ TEST_CASE("an instance that stands still for its snapshot is not asked for the c
     preparing w;
     w.incus.facts.driver = "dir";
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable"});
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "verify to spare after snapshot"});
 }
 
 TEST_CASE("nor before, when it will be paused for that") {
@@ -63,7 +84,8 @@ TEST_CASE("nor before, when it will be paused for that") {
     w.plan.checks.clear();
     w.plan.mode = core::snapshot_mode::paused;
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable"}); // the list of packages alone
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", // the list of packages alone
+                                    "verify to spare after unpause"});
 }
 
 TEST_CASE("what is refused before the lock has nothing that waits in the instance") {
