@@ -259,10 +259,11 @@ class Together(Instances):
     def test_without_checks_the_packages_are_listed_before_the_command_begins(self):
         done = live.belay("run", "--no-checks", "--soak", "0", "--timings", self.name, "--", "true")
         self.assertEqual(done.returncode, 0, done.stderr)
-        listing, command = timed("exec", done.stdout + done.stderr)
+        listing, command, proof = timed("exec", done.stdout + done.stderr)
         self.assertTrue(listing[2].startswith("sh -c "), listing)
-        self.assertEqual(command[2], "true")
+        self.assertEqual((command[2], proof[2]), ("true", "true"))
         self.assertLessEqual(listing[1], command[0])
+        self.assertLessEqual(command[1], proof[0])
 
 
 # Answers every question of type A with 192.0.2.1.
