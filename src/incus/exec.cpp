@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs in the instance. Uses none of the connections of the other requests, so that several threads can be here at
-// once.
+// Programs in the instance, and the proof that one can be run. exec and prepare use none of the connections of the
+// other requests, so that several threads can be there at once; the status beside the proof is read as any other
+// request.
 #include "core/durations.hpp"
 #include "core/text.hpp"
 #include "incus/client.hpp"

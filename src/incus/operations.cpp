@@ -118,12 +118,6 @@ core::expected<response> operations::checked(core::expected<response> r) const {
 
 core::expected<void> operations::change(const request& what, const deadline& until,
                                         const std::function<void()>& meanwhile) {
-    BELAY_TRY_VOID(outcome_of(what, until, meanwhile));
-    return {};
-}
-
-core::expected<operation_state> operations::outcome_of(const request& what, const deadline& until,
-                                                       const std::function<void()>& meanwhile) {
     for (auto pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
         auto done = attempt(what, until, meanwhile);
         if (done || !busy(done.error())) {
@@ -138,14 +132,14 @@ core::expected<operation_state> operations::outcome_of(const request& what, cons
 }
 
 /// One request and the wait for what it began. From the moment it is sent until its end is known nothing is settled.
-core::expected<operation_state> operations::attempt(const request& what, const deadline& until,
-                                                    const std::function<void()>& meanwhile) {
+core::expected<void> operations::attempt(const request& what, const deadline& until,
+                                         const std::function<void()>& meanwhile) {
     const bool was_settled = std::exchange(settled_, false);
     return conclude(send(what, until), was_settled, until, meanwhile);
 }
 
-core::expected<operation_state> operations::conclude(const core::expected<response>& r, bool was_settled,
-                                                     const deadline& until, const std::function<void()>& meanwhile) {
+core::expected<void> operations::conclude(const core::expected<response>& r, bool was_settled, const deadline& until,
+                                          const std::function<void()>& meanwhile) {
     if (!r) {
         return std::unexpected(r.error());
     }
@@ -157,7 +151,7 @@ core::expected<operation_state> operations::conclude(const core::expected<respon
     if (meanwhile && a.what == answer::kind::async) {
         meanwhile();
     }
-    auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<operation_state>{};
+    auto ended = a.what == answer::kind::async ? wait(a.operation, until) : core::expected<void>{};
     const bool known = ended || ended.error().code == reason::io_error;
     settled_ = known && was_settled;
     return ended;
@@ -171,9 +165,8 @@ operations::changed operations::change_and_get(const request& what, const std::v
     }
     const bool was_settled = std::exchange(settled_, false);
     auto answers = transport_.send_all(all, until.left());
-    const auto done = conclude(answers.front(), was_settled, until);
-    changed result{done ? core::expected<void>{} : std::unexpected(done.error()), {}};
-    if (!done && busy(done.error())) {
+    changed result{conclude(answers.front(), was_settled, until), {}};
+    if (!result.outcome && busy(result.outcome.error())) {
         result.outcome = change(what, until);
     }
     for (std::size_t i = 1; i < answers.size(); ++i) {
@@ -184,7 +177,7 @@ operations::changed operations::change_and_get(const request& what, const std::v
 
 /// Waits for an operation by its path. A 404 means that the daemon forgot it: it ended more than 5 seconds ago, or died
 /// with the daemon; nobody can say how, so that is an error like a lost connection.
-core::expected<operation_state> operations::wait(const std::string& operation, const deadline& until) {
+core::expected<void> operations::wait(const std::string& operation, const deadline& until) {
     bool look_only = false;
     while (!until.passed()) {
         const auto turn = std::min<milliseconds>(until.left(), one_wait);
@@ -212,7 +205,7 @@ core::expected<operation_state> operations::wait(const std::string& operation, c
         }
         const auto state = decode_operation(r->body);
         if (state.succeeded()) {
-            return state;
+            return {};
         }
         if (!state.under_way()) {
             return state.status_code == 0 ? std::unexpected(unreadable())

@@ -63,10 +63,6 @@ public:
     core::expected<void> change(const request& what, const deadline& until,
                                 const std::function<void()>& meanwhile = {});
 
-    /// The same, for an operation whose result is more than that it succeeded.
-    core::expected<operation_state> outcome_of(const request& what, const deadline& until,
-                                               const std::function<void()>& meanwhile = {});
-
     /// `change`, and reads something else at the same time.
     struct changed {
         core::expected<void> outcome;
@@ -115,12 +111,11 @@ public:
     void observe(observer who) { transport_.observe(std::move(who)); }
 
 private:
-    core::expected<operation_state> attempt(const request& what, const deadline& until,
-                                            const std::function<void()>& meanwhile);
-    core::expected<operation_state> conclude(const core::expected<response>& r, bool was_settled, const deadline& until,
-                                             const std::function<void()>& meanwhile = {});
+    core::expected<void> attempt(const request& what, const deadline& until, const std::function<void()>& meanwhile);
+    core::expected<void> conclude(const core::expected<response>& r, bool was_settled, const deadline& until,
+                                  const std::function<void()>& meanwhile = {});
     core::expected<response> checked(core::expected<response> r) const;
-    core::expected<operation_state> wait(const std::string& operation, const deadline& until);
+    core::expected<void> wait(const std::string& operation, const deadline& until);
     core::expected<void> wait_for_tasks(const response& list, const std::string& instance, const deadline& until);
 
     transport transport_;

@@ -35,10 +35,10 @@ heard run(const exec_daemon& daemon, const ports::guest_command& what, core::mil
 }
 
 /// Of a program that was prepared, and accepted by then.
-heard run_prepared(exec_daemon& daemon) {
-    const ports::guest_command what{.argv = {"x"}};
+heard run_prepared(exec_daemon& daemon, const ports::guest_command& what = {.argv = {"x"}},
+                   ports::readiness how_far = ports::readiness::accepted) {
     incus::instance web1(daemon.socket(), "proj", "web1");
-    web1.prepare(what, ports::readiness::accepted);
+    web1.prepare(what, how_far);
     REQUIRE(daemon.await_streams(3));
     return run(web1, what);
 }
@@ -338,11 +338,7 @@ TEST_CASE("a spare that nobody wants is run for nothing when its time is over", 
 
 TEST_CASE("a spare that is wanted in time is the program that runs", "[incus]") {
     exec_daemon daemon(program_play{.reads_input = true});
-    incus::instance web1(daemon.socket(), "proj", "web1");
-    const ports::guest_command what{.argv = {"x"}, .input = "go\n"};
-    web1.prepare(what, ports::readiness::spare);
-    REQUIRE(daemon.await_streams(3));
-    CHECK(run(web1, what).out == "go\n");
+    CHECK(run_prepared(daemon, {.argv = {"x"}, .input = "go\n"}, ports::readiness::spare).out == "go\n");
     CHECK(daemon.posts() == 1);
 }
 
