@@ -88,8 +88,8 @@ public:
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context& context,
                                            const std::string& input, std::stop_token stop) override;
 
-    /// In gather.cpp. A collector that does not even end when it is killed is not waited for: it has a thread of its
-    /// own, which the destructor joins.
+    /// In gather.cpp. Of a program that has said all only that is waited for, and of one that does not even end when it
+    /// is killed nothing: each has a thread of its own, which the destructor joins.
     ports::gathering gather(const std::vector<core::check_spec>& collectors,
                             const std::optional<core::check_spec>& listing, const ports::hook_context& context,
                             core::milliseconds limit, const std::function<void()>& meanwhile) override;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <condition_variable>
+#include <future>
 
 using namespace belay;
 using namespace std::chrono_literals;
@@ -57,6 +58,27 @@ private:
     std::condition_variable changed_;
     int inside_{0};
     bool over_{false};
+};
+
+/// One whose daemon takes its time to say that a program has ended.
+class slow_guest : public shell_guest {
+public:
+    std::atomic<bool> cut_short{false};
+    std::atomic<bool> ended{false};
+
+    core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
+                                           const ports::output_sink& sink, std::stop_token stop) override {
+        auto end = shell_guest::exec(command, limit, sink, {});
+        let_go_.get_future().wait_for(10s);
+        cut_short = stop.stop_requested();
+        ended = true;
+        return end;
+    }
+
+    void let_go() { let_go_.set_value(); }
+
+private:
+    std::promise<void> let_go_;
 };
 
 core::check_spec command(const std::string& name, const std::string& text) {
@@ -144,6 +166,28 @@ TEST_CASE("installed collectors that say so, and the list of packages, are one p
     CHECK(text_of(g, "hangs") == "begun\n");
     CHECK(text_of(g, "long").size() == 3001);
     CHECK(guest.programs == 3); // with the one whose line was too long for that way, beside the one that hangs
+}
+
+TEST_CASE("when collectors have said all, the end of their program is neither waited for nor hastened") {
+    const test::scratch dir;
+    slow_guest guest;
+    checks::runner runner(guest);
+    std::vector<core::check_spec> all;
+    for (const std::string name : {"one", "two"}) {
+        core::check_spec spec;
+        spec.name = name;
+        spec.file = dir.put(name, "#!/bin/sh\n# belay: where=guest together=yes summary=x\necho " + name).string();
+        all.push_back(spec);
+    }
+    const auto g = gather(runner, all, 30s);
+    CHECK(text_of(g, "one") == "one\n");
+    CHECK(text_of(g, "two") == "two\n");
+    CHECK_FALSE(guest.ended);
+    guest.let_go();
+    while (!guest.ended) {
+        std::this_thread::sleep_for(1ms);
+    }
+    CHECK_FALSE(guest.cut_short);
 }
 
 TEST_CASE("a collector that sleeps for ever costs the limit, and what it printed counts") {
