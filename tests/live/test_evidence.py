@@ -22,6 +22,27 @@ APK = "C:Q1x\nP:musl\nV:1.2.4-r2\n\nC:Q1y\nP:gone\nV:1\n\n"
 class Processes(unittest.TestCase):
     """The collector where ps is none of procps."""
 
+    def test_the_ps_of_busybox(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("ps", "busybox"):
+                os.symlink(shutil.which("busybox"), f"{folder}/{name}")
+            path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+            names = ["plain  name", "x" * 500, "first\nsecond"]
+            sleepers = [subprocess.Popen([name, "60"], executable=shutil.which("sleep")) for name in names]
+            try:
+                done = live.run("busybox", "sh", COLLECTORS / "processes", check=True, env=path)
+            finally:
+                for one in sleepers:
+                    one.kill()
+                    one.wait()
+            lines = done.stdout.splitlines()
+            self.assertEqual(lines[0].split(), ["PID", "PPID", "USER", "STAT", "RSS", "COMMAND"])
+            shown = [next(line for line in lines if line.split()[:1] == [str(one.pid)]) for one in sleepers]
+            self.assertEqual(shown[0].split()[1:4], [str(os.getpid()), "root", "S"])
+            self.assertTrue(shown[0].endswith(" plain  name 60"), shown)
+            self.assertEqual([len(shown[1]), shown[2].endswith(" first second 60")], [400, True])
+            self.assertRegex(done.stdout, r"\nMemTotal: +[0-9]+ kB\n")
+
     def test_command_lines_from_proc(self):
         text = (COLLECTORS / "processes").read_text()
         for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]):
