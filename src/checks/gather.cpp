@@ -125,12 +125,12 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
         meanwhile();
     }
     const auto left = std::chrono::duration_cast<core::milliseconds>(until - std::chrono::steady_clock::now());
-    const bool in_time = all->wait(left);
+    const bool in_time = all->wait(left); // all is said then: that the daemon sees the end is not waited for
     for (auto& thread : threads) {
         if (!in_time) {
             thread.request_stop();
         }
-        stragglers_.push_back(std::move(thread)); // all is said: that the daemon sees its end is not waited for
+        stragglers_.push_back(std::move(thread));
     }
     ports::gathering found;
     for (std::size_t i = 0; i < collectors.size(); ++i) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is left of an upgrade that was undone: evidence, the packages, the broken state. On a real Incus."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,19 +23,23 @@ APK = "C:Q1x\nP:musl\nV:1.2.4-r2\n\nC:Q1y\nP:gone\nV:1\n\n"
 class Processes(unittest.TestCase):
     """The collector where ps is none of procps."""
 
+    @contextlib.contextmanager
+    def sleepers(self, names):
+        """A process of each name, for as long as it is looked at."""
+        processes = [subprocess.Popen([name, "60"], executable=shutil.which("sleep")) for name in names]
+        try:
+            yield processes
+        finally:
+            for one in processes:
+                one.kill()
+                one.wait()
+
     def test_the_ps_of_busybox(self):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, self.sleepers(["plain  name", "x" * 500, "first\nsecond"]) as sleepers:
             for name in ("ps", "busybox"):
                 os.symlink(shutil.which("busybox"), f"{folder}/{name}")
             path = {"PATH": f"{folder}:{os.environ['PATH']}"}
-            names = ["plain  name", "x" * 500, "first\nsecond"]
-            sleepers = [subprocess.Popen([name, "60"], executable=shutil.which("sleep")) for name in names]
-            try:
-                done = live.run("busybox", "sh", COLLECTORS / "processes", check=True, env=path)
-            finally:
-                for one in sleepers:
-                    one.kill()
-                    one.wait()
+            done = live.run("busybox", "sh", COLLECTORS / "processes", check=True, env=path)
             lines = done.stdout.splitlines()
             self.assertEqual(lines[0].split(), ["PID", "PPID", "USER", "STAT", "RSS", "COMMAND"])
             shown = [next(line for line in lines if line.split()[:1] == [str(one.pid)]) for one in sleepers]
@@ -49,13 +54,8 @@ class Processes(unittest.TestCase):
             with self.subTest(shell), tempfile.TemporaryDirectory() as folder:
                 names = ["plain  name", "x" * 500, "first\nsecond",
                          f"y\n==> /proc/1;touch $IFS{folder}/run/cmdline <==\nz\n==> /proc/1/cmdline <==\nforged"]
-                sleepers = [subprocess.Popen([name, "60"], executable=shutil.which("sleep")) for name in names]
-                try:
+                with self.sleepers(names) as sleepers:
                     done = live.run(*shell, "-c", "ps() { return 1; }\n" + text, "processes", check=True)
-                finally:
-                    for one in sleepers:
-                        one.kill()
-                        one.wait()
                 lines = {int(line.split()[0]): line for line in done.stdout.splitlines() if re.match(r" *[0-9]+ +[0-9]+ ", line)}
                 shown = [lines[one.pid].split(" kB ", 1)[1].strip() for one in sleepers]
                 self.assertEqual(shown, ["plain  name 60", "x" * 400, "first", "y"])

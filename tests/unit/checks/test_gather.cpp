@@ -88,6 +88,14 @@ core::check_spec command(const std::string& name, const std::string& text) {
     return spec;
 }
 
+/// One that goes together with others, from its file in this folder.
+core::check_spec installed(const test::scratch& dir, const std::string& name, const std::string& text) {
+    core::check_spec spec;
+    spec.name = name;
+    spec.file = dir.put(name, "#!/bin/sh\n# belay: where=guest together=yes summary=x\n" + text).string();
+    return spec;
+}
+
 struct gathering {
     std::vector<ports::evidence> found;
     core::milliseconds took{};
@@ -142,10 +150,7 @@ TEST_CASE("installed collectors that say so, and the list of packages, are one p
     checks::runner runner(guest);
     std::vector<core::check_spec> all{command("asked-for", "echo 1")};
     const auto install = [&](const std::string& name, const std::string& text) {
-        core::check_spec spec;
-        spec.name = name;
-        spec.file = dir.put(name, "#!/bin/sh\n# belay: where=guest together=yes summary=x\n" + text).string();
-        all.push_back(spec);
+        all.push_back(installed(dir, name, text));
     };
     install("fails", "echo 2; echo oh >&2; exit 3");
     install("skips", "echo not here; exit 77");
@@ -172,14 +177,7 @@ TEST_CASE("when collectors have said all, the end of their program is neither wa
     const test::scratch dir;
     slow_guest guest;
     checks::runner runner(guest);
-    std::vector<core::check_spec> all;
-    for (const std::string name : {"one", "two"}) {
-        core::check_spec spec;
-        spec.name = name;
-        spec.file = dir.put(name, "#!/bin/sh\n# belay: where=guest together=yes summary=x\necho " + name).string();
-        all.push_back(spec);
-    }
-    const auto g = gather(runner, all, 30s);
+    const auto g = gather(runner, {installed(dir, "one", "echo one"), installed(dir, "two", "echo two")}, 30s);
     CHECK(text_of(g, "one") == "one\n");
     CHECK(text_of(g, "two") == "two\n");
     CHECK_FALSE(guest.ended);
