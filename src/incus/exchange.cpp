@@ -302,7 +302,7 @@ waiter::why waiter::wait_for(std::vector<pollfd>& which, std::optional<time_poin
 }
 
 /// Everything is sent before anything is read: the daemon works on the last request while the first answer is read.
-waiter::why drive(const std::vector<exchange*>& all, waiter& patience, std::optional<time_point> until) {
+waiter::why drive_one(const std::vector<exchange*>& all, waiter& patience, std::optional<time_point> until) {
     for (auto* one : all) {
         one->send();
     }
@@ -314,13 +314,22 @@ waiter::why drive(const std::vector<exchange*>& all, waiter& patience, std::opti
                 which.push_back(one->interest());
             }
         }
-        if (which.empty()) {
+        if (which.size() < all.size()) {
             return waiter::why::ready;
         }
         if (const auto how = patience.wait_for(which, until); how != waiter::why::ready) {
             return how;
         }
     }
+}
+
+waiter::why drive(const std::vector<exchange*>& all, waiter& patience, std::optional<time_point> until) {
+    for (auto left = all; !left.empty(); std::erase_if(left, [](const exchange* one) { return one->ended(); })) {
+        if (const auto how = drive_one(left, patience, until); how != waiter::why::ready) {
+            return how;
+        }
+    }
+    return waiter::why::ready;
 }
 
 } // namespace belay::incus

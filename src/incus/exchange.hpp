@@ -144,7 +144,10 @@ private:
     std::optional<std::stop_callback<std::function<void()>>> on_stop_;
 };
 
-/// Drives exchanges until all have ended, or to a moment, or to a stop request.
+/// Drives exchanges, of which none has ended, until one has, or to a moment, or to a stop request.
+waiter::why drive_one(const std::vector<exchange*>& all, waiter& patience, std::optional<time_point> until);
+
+/// The same until all have ended.
 waiter::why drive(const std::vector<exchange*>& all, waiter& patience, std::optional<time_point> until);
 
 } // namespace belay::incus

@@ -9,8 +9,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <system_error>
-#include <thread>
 
 namespace belay::incus {
 namespace {
@@ -61,20 +59,16 @@ void instance::prepare_proof() {
 }
 
 /// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. The status
-/// is read meanwhile.
+/// is read while it runs.
 core::expected<void> instance::prove_running(milliseconds limit) {
-    core::expected<ports::guest_exit> end;
-    const auto run = [&] { end = exec(proof(), limit, {}, {}); };
-    std::jthread beside;
-    try {
-        beside = std::jthread(run);
-    } catch (const std::system_error&) { // no thread is to be had
-        run();
-    }
-    const auto status = prove_status(limit);
-    if (beside.joinable()) {
-        beside.join();
-    }
+    const deadline until(limit);
+    const auto command = proof();
+    const auto begin = std::chrono::steady_clock::now();
+    auto program = standby_.take({daemon_.socket(), path("/exec"), command}, limit, {});
+    const auto begun = program.begin(std::max(until.left(), milliseconds{1}), {}); // 0: for ever
+    const auto status = prove_status(until.left());
+    const auto end = begun ? program.finish({}, {}) : std::unexpected(begun.error());
+    note_run(command, begin);
     if (end && end->how == ports::ended::exited && end->exit_code == 0) {
         return status;
     }
@@ -85,6 +79,13 @@ core::expected<void> instance::prove_running(milliseconds limit) {
     return std::unexpected(
         in_words(end ? core::error{reason::io_error, {}} : end.error(), reason::not_running,
                  fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
+}
+
+/// For the timings.
+void instance::note_run(const ports::guest_command& command, std::chrono::steady_clock::time_point begin) const {
+    if (observer_) {
+        observer_({true, in_short(command.argv), begin, std::chrono::steady_clock::now()});
+    }
 }
 
 void instance::prepare(const ports::guest_command& command, ports::readiness how_far) {
@@ -119,9 +120,7 @@ core::expected<ports::guest_exit> instance::exec(const ports::guest_command& com
     auto end = command.interactive
                    ? exec_on_terminal({program_, daemon_.socket(), daemon_.project(), name_}, command, left(), stop)
                    : run();
-    if (observer_) {
-        observer_({true, in_short(command.argv), begin, std::chrono::steady_clock::now()});
-    }
+    note_run(command, begin);
     if (!end) {
         return std::unexpected(in_words(std::move(end).error(), reason::io_error,
                                         fmt::format("no program can be run in instance {}", name_)));

@@ -42,16 +42,22 @@ core::expected<wire> guest_program::connection() const {
 
 core::expected<ports::guest_exit> guest_program::run(milliseconds limit, const ports::output_sink& sink,
                                                      const std::stop_token& stop) {
-    if (stop.stop_requested()) {
-        return ports::guest_exit{ports::ended::cancelled, 0}; // a prepared one would begin at once
+    BELAY_TRY_VOID(begin(limit, stop));
+    return finish(sink, stop);
+}
+
+core::expected<void> guest_program::begin(milliseconds limit, const std::stop_token& stop) {
+    const auto now = clock::now();
+    until_ = limit > milliseconds::zero() ? std::optional(now + limit) : std::nullopt;
+    begun_ = waiter::why::stopped;
+    if (stop.stop_requested()) { // a prepared one would begin at once
+        return {};
     }
-    sink_ = &sink;
-    const auto begun = clock::now();
-    const auto until = limit > milliseconds::zero() ? std::optional(begun + limit) : std::nullopt;
-    const bool hurries = until && limit < start_limit;
+    const bool hurries = until_ && limit < start_limit;
     buffer_ = std::make_unique_for_overwrite<char[]>(piece_size);
     waiter patience(stop);
-    BELAY_TRY(auto, how, begin(patience, begun + (hurries ? limit : start_limit)));
+    BELAY_TRY(const auto, how, make_run(patience, now + (hurries ? limit : start_limit)));
+    begun_ = how;
     if (how == waiter::why::timed_out && !hurries) {
         return std::unexpected(
             core::error{reason::no_daemon,
@@ -61,7 +67,16 @@ core::expected<ports::guest_exit> guest_program::run(milliseconds limit, const p
     }
     if (how == waiter::why::ready) {
         feed(command_.input);
-        how = attend(patience, until);
+    }
+    return {};
+}
+
+core::expected<ports::guest_exit> guest_program::finish(const ports::output_sink& sink, const std::stop_token& stop) {
+    auto how = begun_;
+    if (how == waiter::why::ready) {
+        sink_ = &sink;
+        waiter patience(stop);
+        how = attend(patience, until_);
         if (how == waiter::why::ready) {
             return how_it_ended();
         }
@@ -86,7 +101,7 @@ bool guest_program::given_up() const {
 /// Until the program runs. What the daemon has given up meanwhile, and so did not start, is prepared once more. It is
 /// not even asked for the input of such a one: Incus 6.0.4 lets that request of a program of another daemon wait, and
 /// with it those of others, and may crash when a stream is connected just when its operation ends.
-core::expected<waiter::why> guest_program::begin(waiter& patience, time_point until) {
+core::expected<waiter::why> guest_program::make_run(waiter& patience, time_point until) {
     const bool usable = is_prepared() && !given_up();
     if (usable && is_started()) {
         return waiter::why::ready;

@@ -38,6 +38,12 @@ public:
     core::expected<ports::guest_exit> run(core::milliseconds limit, const ports::output_sink& sink,
                                           const std::stop_token& stop);
 
+    /// The first half of run(), with its errors: until the program runs, or will not. Nothing is read of it yet.
+    core::expected<void> begin(core::milliseconds limit, const std::stop_token& stop);
+
+    /// The other half, for what has begun without an error. The limit is that of begin().
+    core::expected<ports::guest_exit> finish(const ports::output_sink& sink, const std::stop_token& stop);
+
     /// Of one that is prepared and wanted by nobody: runs it without input, so that it is not left to the daemon as one
     /// that failed.
     void run_for_nothing(core::milliseconds limit, const std::stop_token& stop);
@@ -58,7 +64,7 @@ private:
         void send_waiting();
     };
 
-    core::expected<waiter::why> begin(waiter& patience, time_point until);
+    core::expected<waiter::why> make_run(waiter& patience, time_point until);
     core::expected<void> start();
     core::expected<void> open_streams(const std::vector<stream>& which);
     core::expected<wire> connection() const;
@@ -87,7 +93,9 @@ private:
     wire free_; ///< the connection on which it was accepted
     std::array<channel, streams> channels_;
     std::unique_ptr<char[]> buffer_;
-    std::optional<exchange> end_; ///< the wait for the end of the operation
+    std::optional<exchange> end_;           ///< the wait for the end of the operation
+    waiter::why begun_{waiter::why::ready}; ///< whether it runs: ready; else why not
+    std::optional<time_point> until_;       ///< when it must have ended
 };
 
 } // namespace belay::incus

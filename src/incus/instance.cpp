@@ -89,23 +89,6 @@ core::expected<ports::examined> instance::as_seen(core::expected<response> answe
     return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag};
 }
 
-/// The instance, and the first time the server as well: its fingerprint does not change while it runs, and a new daemon
-/// has the old one's. Errors of the instance come first. What `check_restorable` asks next is read along.
-core::expected<response> instance::read_with_server(const deadline& until) {
-    std::vector<std::string> paths{path()};
-    if (!server_) {
-        paths.insert(paths.end(), {"/1.0", path("/snapshots"), project_path(), daemon_.list_path()});
-    }
-    auto read = daemon_.get_all(paths, until);
-    BELAY_TRY(response, own, checked(std::move(read[0])));
-    if (read.size() > 1) {
-        BELAY_TRY_VOID(identify_server(read[1]));
-        may_have_old_ = !read[2] || read[2]->body.find("/snapshots/" + core::snapshot_name("")) != std::string::npos;
-        keep_for_later(paths, std::move(read), 3);
-    }
-    return own;
-}
-
 void instance::keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
                               std::size_t from) {
     for (std::size_t i = from; i < paths.size(); ++i) {
@@ -139,38 +122,26 @@ core::expected<void> instance::identify_server(const core::expected<response>& r
     return {};
 }
 
-/// The drivers and settings of the pools; empty when this user may not read a pool: then nothing is known of it. The
-/// room in those that were not seen before is read along, for `check_restorable`.
-core::expected<void> instance::read_surroundings(core::instance_facts& facts, const deadline& until) {
+/// Those of an instance of which nothing is known yet.
+std::vector<std::string> instance::new_pools(const core::instance_facts& facts) const {
     std::set<std::string> pools{facts.pool};
     for (const auto& d : facts.disks) {
         pools.insert(d.pool);
     }
     std::erase_if(pools, [&](const auto& pool) { return pool.empty() || pools_.contains(pool); });
-    if (!pools.empty()) {
-        std::vector<std::string> paths;
-        for (const auto& pool : pools) {
-            paths.push_back("/1.0/storage-pools/" + escape(pool));
-        }
-        for (const auto& pool : pools) {
-            paths.push_back(resources_path(pool, facts.location));
-        }
-        auto read = daemon_.get_all(paths, until);
-        std::size_t at = 0;
-        for (const auto& pool : pools) {
-            const auto& answer = read[at++];
-            if (!answer && answer.error().code == reason::no_daemon) {
-                return std::unexpected(answer.error());
-            }
-            pools_[pool] = answer ? decode_pool(answer->body) : pool_state{};
-        }
-        keep_for_later(paths, std::move(read), pools.size());
+    return {pools.begin(), pools.end()};
+}
+
+/// What is asked about pools: first what they are, then the room in them.
+std::vector<std::string> instance::pool_paths(const std::vector<std::string>& pools, const std::string& location) {
+    std::vector<std::string> paths;
+    for (const auto& pool : pools) {
+        paths.push_back("/1.0/storage-pools/" + escape(pool));
     }
-    facts.driver = facts.pool.empty() ? std::string() : pools_[facts.pool].driver;
-    for (auto& d : facts.disks) {
-        d.driver = d.pool.empty() ? std::string() : pools_[d.pool].driver;
+    for (const auto& pool : pools) {
+        paths.push_back(resources_path(pool, location));
     }
-    return read_volumes(facts, until);
+    return paths;
 }
 
 /// Who else uses the custom volumes of the instance. A volume names the instances to which it is attached itself, and
@@ -232,17 +203,64 @@ std::string instance::project_path() const {
     return "/1.0/projects/" + escape(daemon_.project());
 }
 
+/// The instance, what its pools are, and the first time the server as well: its fingerprint does not change while it
+/// runs, and a new daemon has the old one's. All in one round: a pool is asked about as soon as the instance has named
+/// it. What `check_restorable` asks next is read along. Errors of the instance come first. Of a pool that this user may
+/// not read nothing is known.
+core::expected<ports::examined> instance::read_around(const deadline& until) {
+    std::vector<std::string> paths{path()};
+    if (!server_) {
+        paths.insert(paths.end(), {"/1.0", path("/snapshots"), project_path(), daemon_.list_path()});
+    }
+    const auto first = paths.size();
+    core::expected<ports::examined> seen;
+    core::expected<void> server;
+    std::vector<std::string> pools;
+    auto read = daemon_.get_all(paths, until, [&](std::size_t which, const core::expected<response>& r) {
+        std::vector<std::string> next;
+        if (which == 0 && (seen = as_seen(r))) {
+            pools = new_pools(seen->facts);
+            next = pool_paths(pools, seen->facts.location);
+            paths.insert(paths.end(), next.begin(), next.end());
+        } else if (which == 1 && first > 1) {
+            server = identify_server(r);
+        }
+        return next;
+    });
+    if (!seen) {
+        return seen;
+    }
+    BELAY_TRY_VOID(server);
+    for (std::size_t i = 0; i < pools.size(); ++i) {
+        const auto& answer = read[first + i];
+        if (!answer && answer.error().code == reason::no_daemon) {
+            return std::unexpected(answer.error());
+        }
+        pools_[pools[i]] = answer ? decode_pool(answer->body) : pool_state{};
+    }
+    if (first > 1) {
+        may_have_old_ = !read[2] || read[2]->body.find("/snapshots/" + core::snapshot_name("")) != std::string::npos;
+    }
+    keep_for_later(paths, std::move(read), first > 1 ? 3 : first);
+    return seen;
+}
+
 core::expected<ports::examined> instance::examine(milliseconds limit) {
     const deadline until(limit);
     read_ahead_.clear();
-    BELAY_TRY(const response, r, read_with_server(until));
-    BELAY_TRY(instance_state, seen, decode_instance(r.body));
-    BELAY_TRY_VOID(read_surroundings(seen.facts, until));
-    seen.facts.server = server_->fingerprint;
-    ephemeral_ = seen.facts.ephemeral;
-    pool_ = seen.facts.pool;
-    return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag,
-                           server_->process};
+    BELAY_TRY(ports::examined, now, read_around(until));
+    auto& facts = now.facts;
+    const auto driver_of = [&](const std::string& pool) { return pool.empty() ? std::string() : pools_[pool].driver; };
+    facts.driver = driver_of(facts.pool);
+    for (auto& d : facts.disks) {
+        d.driver = driver_of(d.pool);
+    }
+    BELAY_TRY_VOID(read_volumes(facts, until));
+    facts.server = server_->fingerprint;
+    now.daemon = server_->process;
+    ephemeral_ = facts.ephemeral;
+    pool_ = facts.pool;
+    return now;
 }
 
 /// What was seen is kept for the unlock.

@@ -64,12 +64,12 @@ private:
     core::expected<response> checked(core::expected<response> r) const;
     core::expected<instance_state> look(const deadline& until);
     core::expected<ports::examined> as_seen(core::expected<response> answer) const;
-    core::expected<response> read_with_server(const deadline& until);
     core::expected<void> identify_server(const core::expected<response>& r);
     void keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
                         std::size_t from);
     core::expected<response> read_before(const std::string& path, const deadline& until);
-    core::expected<void> read_surroundings(core::instance_facts& facts, const deadline& until);
+    core::expected<ports::examined> read_around(const deadline& until);
+    std::vector<std::string> new_pools(const core::instance_facts& facts) const;
     core::expected<void> read_volumes(core::instance_facts& facts, const deadline& until);
     core::expected<void> expiry_outcome(core::expected<void> done, const std::string& target, const std::string& name);
     core::expected<std::vector<core::snapshot_entry>> entries_in(const core::expected<response>& r,
@@ -77,6 +77,7 @@ private:
     core::expected<void> set_schedule(const std::string& target, const std::string& value, const deadline& until);
     std::vector<long> copies_now() const;
     std::string project_path() const;
+    static std::vector<std::string> pool_paths(const std::vector<std::string>& pools, const std::string& location);
     static std::string resources_path(const std::string& pool, const std::string& location);
     core::expected<project_state> known_project(const deadline& until);
     core::expected<core::surroundings> ask_about(const core::instance_facts& facts, const core::plan& how,
@@ -97,6 +98,7 @@ private:
     std::string path(const std::string& below = {}) const;
     std::string snapshot_path(const std::string& target, const std::string& name) const;
     core::error in_words(core::error e, core::reason code, std::string sentence) const;
+    void note_run(const ports::guest_command& command, std::chrono::steady_clock::time_point begin) const;
 
     operations daemon_;
     std::string name_;

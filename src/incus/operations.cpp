@@ -95,17 +95,20 @@ core::expected<response> operations::get(const std::string& path, const deadline
     return checked(send({"GET", path}, until));
 }
 
-std::vector<core::expected<response>> operations::get_all(const std::vector<std::string>& paths,
-                                                          const deadline& until) {
-    std::vector<request> requests;
-    for (const auto& path : paths) {
-        requests.push_back({"GET", path});
-    }
-    auto results = transport_.send_all(requests, until.left());
-    for (auto& r : results) {
-        r = checked(std::move(r));
-    }
-    return results;
+std::vector<core::expected<response>> operations::get_all(const std::vector<std::string>& paths, const deadline& until,
+                                                          const follow_up& next) {
+    const auto reading = [](const std::vector<std::string>& what) {
+        std::vector<request> requests;
+        for (const auto& path : what) {
+            requests.push_back({"GET", path});
+        }
+        return requests;
+    };
+    const auto asked_next = [&](std::size_t which, core::expected<response>& answer) {
+        answer = checked(std::move(answer));
+        return next ? reading(next(which, answer)) : std::vector<request>{};
+    };
+    return transport_.send_all(reading(paths), until.left(), {}, asked_next);
 }
 
 /// An answer that is an error becomes one.

@@ -50,8 +50,13 @@ public:
     /// Reads something; the body is the whole answer.
     core::expected<response> get(const std::string& path, const deadline& until);
 
-    /// Reads several things at once; what comes out is in their order, and each for itself.
-    std::vector<core::expected<response>> get_all(const std::vector<std::string>& paths, const deadline& until);
+    /// What is to be read as well, now that the one at this place has been read, or is an error. Told of each.
+    using follow_up = std::function<std::vector<std::string>(std::size_t which, const core::expected<response>& r)>;
+
+    /// Reads several things at once; what comes out is in their order, and each for itself. What `next` says is read
+    /// along and comes behind them.
+    std::vector<core::expected<response>> get_all(const std::vector<std::string>& paths, const deadline& until,
+                                                  const follow_up& next = {});
 
     /// Sends a request as it is; any HTTP status is a value.
     core::expected<response> send(const request& what, const deadline& until);

@@ -19,6 +19,14 @@ struct transport::sent {
     std::optional<exchange> under_way{};
     bool kept{false}; ///< over a connection that has served before
     core::error why_not{};
+    bool taken{false}; ///< its outcome
+
+    bool is_under_way() const { return under_way && !under_way->ended(); }
+
+    /// The daemon may have closed a connection just when it was used again: then it has read nothing of it.
+    bool is_stale() const {
+        return kept && !taken && under_way->ended() && !under_way->heard() && what.method == "GET";
+    }
 };
 
 core::error no_connection(const std::string& socket, int number) {
@@ -58,6 +66,7 @@ transport::sent transport::begin(const request& what, bool anew) {
 }
 
 core::expected<response> transport::outcome_of(sent& one, waiter::why how, milliseconds limit) {
+    one.taken = true;
     if (!one.under_way) {
         return std::unexpected(std::move(one.why_not));
     }
@@ -88,37 +97,40 @@ core::expected<response> transport::send(const request& what, milliseconds limit
 }
 
 std::vector<core::expected<response>> transport::send_all(const std::vector<request>& what, milliseconds limit,
-                                                          std::stop_token stop) {
+                                                          std::stop_token stop, const follow_up& next) {
     const auto until = std::chrono::steady_clock::now() + limit;
     waiter patience(stop);
     std::vector<sent> all;
-    for (const auto& one : what) {
-        all.push_back(begin(one, false));
-    }
-    auto how = waiter::why::ready;
-    for (bool again = true; again;) {
-        std::vector<exchange*> under_way;
-        for (auto& one : all) {
-            if (one.under_way && !one.under_way->ended()) {
-                under_way.push_back(&*one.under_way);
-            }
-        }
-        how = drive(under_way, patience, until);
-        // The daemon may have closed a connection just when it was used again: then it has read nothing of it.
-        again = false;
-        for (auto& one : all) {
-            const bool stale = one.kept && one.under_way->ended() && !one.under_way->heard();
-            if (stale && one.what.method == "GET" && how == waiter::why::ready) {
-                one = begin(one.what, true);
-                again = true;
-            }
-        }
-    }
     std::vector<core::expected<response>> results;
-    for (auto& one : all) {
-        results.push_back(outcome_of(one, how, limit));
+    const auto ask = [&](const std::vector<request>& more) {
+        for (const auto& one : more) {
+            all.push_back(begin(one, false));
+            results.emplace_back();
+        }
+    };
+    ask(what);
+    for (auto how = waiter::why::ready;;) {
+        const bool goes_on = how == waiter::why::ready;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (goes_on && all[i].is_stale()) {
+                all[i] = begin(all[i].what, true);
+            }
+            if (!all[i].taken && !(goes_on && all[i].is_under_way())) {
+                results[i] = outcome_of(all[i], how, limit);
+                ask(next ? next(i, results[i]) : std::vector<request>{});
+            }
+        }
+        std::vector<exchange*> left;
+        for (auto& one : all) {
+            if (!one.taken) {
+                left.push_back(&*one.under_way);
+            }
+        }
+        if (left.empty()) {
+            return results;
+        }
+        how = drive_one(left, patience, until);
     }
-    return results;
 }
 
 std::string escape(std::string_view name) {

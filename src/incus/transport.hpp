@@ -5,11 +5,15 @@
 #include "incus/exchange.hpp"
 #include "incus/observer.hpp"
 
+#include <functional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 namespace belay::incus {
+
+/// What is to be asked as well, now that the one at this place is answered, or has failed. May judge the answer anew.
+using follow_up = std::function<std::vector<request>(std::size_t which, core::expected<response>& answer)>;
 
 class transport {
 public:
@@ -23,9 +27,10 @@ public:
 
     /// Sends them all at once, each over a connection of its own, and waits until each is answered or has failed. What
     /// comes out is in their order, and each for itself: those that were answered in time stand, whatever became of the
-    /// others. `limit` is for all of them together.
+    /// others. `next` is told of each when that is so, also at the limit; what it says is sent at once and comes behind
+    /// the others. `limit` is for all of them together.
     std::vector<core::expected<response>> send_all(const std::vector<request>& what, core::milliseconds limit,
-                                                   std::stop_token stop = {});
+                                                   std::stop_token stop = {}, const follow_up& next = {});
 
     const std::string& socket() const { return socket_; }
 

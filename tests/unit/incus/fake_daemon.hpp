@@ -62,9 +62,11 @@ public:
     bool forgets{false};            ///< operations are gone at once
     bool forbids{false};            ///< 403 to everything
     bool forbids_pools{false};
-    std::string forbids_one{};      ///< 403 to this path
-    std::set<std::string> hidden{}; ///< 403 to these
-    std::string cut_once{};         ///< the answer to this path is cut off, once
+    std::string forbids_one{};                   ///< 403 to this path
+    std::set<std::string> hidden{};              ///< 403 to these
+    std::string cut_once{};                      ///< the answer to this path is cut off, once
+    std::string hangs{};                         ///< the answer to this path comes too late
+    std::pair<std::string, std::string> after{}; ///< the answer to the first path waits until the other was asked for
     bool garbage{false};
     bool stubborn_expiry{false}; ///< says yes, and keeps the expiry
 
@@ -142,6 +144,19 @@ private:
         }
     }
 
+    bool was_asked(const std::string& path) const {
+        const auto until = std::chrono::steady_clock::now() + milliseconds(5'000);
+        for (;; std::this_thread::sleep_for(milliseconds(2))) {
+            const auto all = asked();
+            if (std::ranges::find(all, "GET " + path) != all.end()) {
+                return true;
+            }
+            if (std::chrono::steady_clock::now() >= until) {
+                return false;
+            }
+        }
+    }
+
     http_reply answer(const http_request& r) {
         const auto path = r.path.substr(0, r.path.find('?'));
         if (garbage) {
@@ -153,6 +168,12 @@ private:
         }
         if (path.starts_with("/1.0/operations/") && path.ends_with("/wait")) {
             return wait(path.substr(16, path.size() - 21), std::stoi(r.path.substr(r.path.find("timeout=") + 8)));
+        }
+        if (path == hangs) {
+            return {.delay = milliseconds(10'000)};
+        }
+        if (path == after.first && !was_asked(after.second)) {
+            return failure(500, "nobody asked for " + after.second);
         }
         const std::lock_guard lock(mutex_);
         if (path == cut_once) {

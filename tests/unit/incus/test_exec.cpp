@@ -43,6 +43,14 @@ heard run_prepared(exec_daemon& daemon, const ports::guest_command& what = {.arg
     return run(web1, what);
 }
 
+/// Whether something was read once all streams of a program were asked for, which is when it begins.
+bool asked_behind_the_streams(const exec_daemon& daemon, const std::string& path) {
+    const auto all = daemon.seen();
+    const auto is_stream = [](const fakes::http_request& r) { return r.path.find("/websocket?") != std::string::npos; };
+    return std::ranges::count_if(std::ranges::find(all, path, &fakes::http_request::path), all.end(), is_stream) == 0 &&
+           std::ranges::count(all, path, &fakes::http_request::path) == 1;
+}
+
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
 }
@@ -363,6 +371,7 @@ TEST_CASE("an instance runs when a program can be run in it and its status says 
         auto proved = web1.prove_running(5s);
         CHECK(daemon.posts() == 1);
         CHECK(daemon.posted()["command"] == nlohmann::json({"true"}));
+        CHECK(asked_behind_the_streams(daemon, "/1.0/instances/web1?project=proj"));
         return proved;
     };
     const bool prepared = GENERATE(false, true);

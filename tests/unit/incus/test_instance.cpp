@@ -49,7 +49,27 @@ TEST_CASE("examining reads the facts of the instance, its server and its pool", 
     CHECK(s.daemon.asked().size() == 8); // server and pool stay what they are
 }
 
-TEST_CASE("a preflight is two rounds of requests", "[incus]") {
+TEST_CASE("a pool is asked about as soon as the instance has named it", "[incus]") {
+    setup s;
+    s.daemon.pool_space = {{"total", 2}, {"used", 1}};
+    s.daemon.after = {"/1.0/projects/default", "/1.0/storage-pools/p/resources"};
+    const auto facts = s.web1.examine(20s)->facts;
+    CHECK(facts.driver == "btrfs");
+    CHECK(s.web1.check_restorable(facts, {}, 5s));
+    CHECK(s.daemon.asked().size() == 7); // the project was not asked for again
+}
+
+TEST_CASE("an instance is not examined when its own answer, its server's or its pool's does not come in time",
+          "[incus]") {
+    setup s;
+    s.daemon.hangs = GENERATE("/1.0/instances/web1", "/1.0", "/1.0/storage-pools/p");
+    const auto late = s.web1.examine(200ms);
+    REQUIRE_FALSE(late);
+    CHECK(late.error().code == reason::no_daemon);
+    CHECK(late.error().message.find("did not answer within") != std::string::npos);
+}
+
+TEST_CASE("a preflight asks for seven things", "[incus]") {
     setup s;
     s.daemon.pool_space = {{"total", 2}, {"used", 1}};
     const auto facts = s.web1.examine(5s)->facts;

@@ -4,6 +4,7 @@
 #include "incus/transport.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <future>
 #include <set>
 
 using namespace belay;
@@ -12,6 +13,8 @@ using core::reason;
 using fakes::http_reply;
 using fakes::http_request;
 using fakes::http_server;
+using incus::request;
+using incus::response;
 using incus::transport;
 
 namespace {
@@ -159,6 +162,51 @@ TEST_CASE("several requests are under way at once and their answers come in orde
     REQUIRE(t.send({"GET", "/4"}, 5s));
     CHECK(server.connections() == 4); // and they are kept
     CHECK(t.send_all({}, 5s).empty());
+}
+
+TEST_CASE("what follows from an answer is asked while others are waited for", "[incus]") {
+    std::promise<void> followed;
+    auto is_followed = followed.get_future();
+    http_server server([&](const http_request& r) {
+        if (r.path == "/last") {
+            followed.set_value();
+        }
+        return http_reply{.status =
+                              r.path == "/slow" && is_followed.wait_for(5s) != std::future_status::ready ? 500 : 200,
+                          .body = r.path};
+    });
+    transport t(server.socket());
+    std::vector<std::string> told;
+    const auto all = t.send_all({{"GET", "/slow"}, {"GET", "/first"}}, 10s, {},
+                                [&](std::size_t which, const core::expected<response>& answer) {
+                                    told.push_back(std::to_string(which) + answer->body);
+                                    const bool leads_on = which == 1 || which == 2;
+                                    const std::string path = which == 1 ? "/next" : "/last";
+                                    return leads_on ? std::vector<request>{{"GET", path}} : std::vector<request>{};
+                                });
+    std::ranges::sort(told);
+    CHECK(told == std::vector<std::string>{"0/slow", "1/first", "2/next", "3/last"});
+    REQUIRE(all.size() == 4);
+    CHECK(all[0]->status == 200);
+    CHECK(all[2]->body == "/next");
+    CHECK(all[3]->body == "/last");
+    CHECK(server.connections() == 2); // one for what came in turn
+}
+
+TEST_CASE("what hangs until the limit is told as the error that it is, and nothing more is sent", "[incus]") {
+    http_server server([](const http_request& r) { return http_reply{.delay = r.path == "/slow" ? 5s : 0s}; });
+    transport t(server.socket());
+    std::vector<bool> told;
+    const auto all =
+        t.send_all({{"GET", "/slow"}}, 100ms, {}, [&](std::size_t, const core::expected<response>& answer) {
+            told.push_back(answer.has_value());
+            return told.size() == 1 ? std::vector<request>{{"GET", "/late"}} : std::vector<request>{};
+        });
+    CHECK(told == std::vector<bool>{false, false});
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].error().code == reason::no_daemon);
+    CHECK(all[1].error().code == reason::no_daemon);
+    CHECK(server.seen().size() == 1);
 }
 
 TEST_CASE("of several requests one that is refused or cut off takes nothing from the others", "[incus]") {
