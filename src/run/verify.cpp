@@ -50,7 +50,7 @@ core::finished transaction::baseline(int attempt_number) {
         return cancelled(std::move(f));
     }
     const auto judgements = core::judge_baseline(f.checks);
-    show(core::checked{{core::act::baseline, {}}, attempt_number, judgements});
+    show(core::checked{f.what, attempt_number, judgements});
     if (!core::acceptable(judgements) && daemon_was_lost()) {
         f.how = core::result::failed;
         f.why = {core::reason::no_daemon, "the Incus daemon was lost while the checks ran", "", true};
