@@ -246,7 +246,15 @@ core::expected<ports::examined> instance::read_around(const deadline& until) {
 }
 
 core::expected<ports::examined> instance::examine(milliseconds limit) {
-    const deadline until(limit);
+    const bool known = server_.has_value();
+    auto seen = examine_by(deadline(limit));
+    if (!seen && !known) {
+        server_.reset(); // the next time another process may answer
+    }
+    return seen;
+}
+
+core::expected<ports::examined> instance::examine_by(const deadline& until) {
     read_ahead_.clear();
     BELAY_TRY(ports::examined, now, read_around(until));
     auto& facts = now.facts;

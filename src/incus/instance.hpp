@@ -68,6 +68,7 @@ private:
     void keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
                         std::size_t from);
     core::expected<response> read_before(const std::string& path, const deadline& until);
+    core::expected<ports::examined> examine_by(const deadline& until);
     core::expected<ports::examined> read_around(const deadline& until);
     std::vector<std::string> new_pools(const core::instance_facts& facts) const;
     core::expected<void> read_volumes(core::instance_facts& facts, const deadline& until);

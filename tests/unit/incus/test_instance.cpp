@@ -166,7 +166,10 @@ TEST_CASE("an instance is not examined when the answer of its server or its pool
     REQUIRE_FALSE(lost);
     CHECK(lost.error().code == reason::no_daemon);
     CHECK(lost.error().transient);
-    CHECK(s.web1.examine(5s)->facts.driver == "btrfs"); // nothing of that was remembered
+    s.daemon.process = 8; // it had died
+    const auto seen = s.web1.examine(5s);
+    CHECK(seen->facts.driver == "btrfs"); // nothing of that was remembered
+    CHECK(seen->daemon == s.web1.daemon(5s));
 }
 
 TEST_CASE("a pool that one may not read has no known driver", "[incus]") {
