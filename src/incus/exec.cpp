@@ -64,7 +64,7 @@ core::expected<void> instance::prove_running(milliseconds limit) {
     const deadline until(limit);
     const auto command = proof();
     const auto begin = std::chrono::steady_clock::now();
-    auto program = standby_.take({daemon_.socket(), path("/exec"), command}, limit, {});
+    auto program = standby_.take(program_for(command), limit, {});
     const auto begun = program.begin(std::max(until.left(), milliseconds{1}), {}); // 0: for ever
     const auto status = prove_status(until.left());
     const auto end = begun ? program.finish({}, {}) : std::unexpected(begun.error());
@@ -81,6 +81,10 @@ core::expected<void> instance::prove_running(milliseconds limit) {
                  fmt::format("no program can be run in instance {0}: `incus exec {0} -- true` {1}", name_, how)));
 }
 
+guest_program instance::program_for(const ports::guest_command& command) const {
+    return {daemon_.socket(), path("/exec"), command};
+}
+
 /// For the timings.
 void instance::note_run(const ports::guest_command& command, std::chrono::steady_clock::time_point begin) const {
     if (observer_) {
@@ -90,7 +94,7 @@ void instance::note_run(const ports::guest_command& command, std::chrono::steady
 
 void instance::prepare(const ports::guest_command& command, ports::readiness how_far) {
     if (!command.interactive) {
-        standby_.prepare({daemon_.socket(), path("/exec"), command}, how_far);
+        standby_.prepare(program_for(command), how_far);
     }
 }
 
@@ -114,7 +118,7 @@ core::expected<ports::guest_exit> instance::exec(const ports::guest_command& com
     const auto left = [&] { return limited ? std::max(until.left(), milliseconds{1}) : limit; }; // 0: for ever
     const auto begin = std::chrono::steady_clock::now();
     const auto run = [&] {
-        auto program = standby_.take({daemon_.socket(), path("/exec"), command}, left(), stop);
+        auto program = standby_.take(program_for(command), left(), stop);
         return program.run(left(), sink, stop);
     };
     auto end = command.interactive

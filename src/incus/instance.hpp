@@ -99,6 +99,7 @@ private:
     std::string path(const std::string& below = {}) const;
     std::string snapshot_path(const std::string& target, const std::string& name) const;
     core::error in_words(core::error e, core::reason code, std::string sentence) const;
+    guest_program program_for(const ports::guest_command& command) const;
     void note_run(const ports::guest_command& command, std::chrono::steady_clock::time_point begin) const;
 
     operations daemon_;
