@@ -79,7 +79,7 @@ private:
     }
 
     core::expected<void> look_at(const journal::known_instance& which) {
-        workplace place(incus_, state_, which.project, which.name, {});
+        workplace place(incus_, state_, which.project, which.name);
         BELAY_TRY(const auto, seen, find(place, which));
         if (seen.snapshots.empty() || options_.dry_run) {
             tell(which, seen, {});

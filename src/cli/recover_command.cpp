@@ -146,7 +146,7 @@ private:
     }
 
     std::optional<core::error> await_daemon(const known_transaction& known) {
-        workplace place(incus_, state_, known.state.how.project, known.state.how.instance, known.txn);
+        workplace place(incus_, state_, known.state.how.project, known.state.how.instance);
         const auto give_up = clock_.monotonic() + options_.daemon_wait;
         constexpr core::milliseconds pause{500};
         for (bool told = false;; told = true) {
@@ -175,7 +175,7 @@ private:
             known.state.tried(core::act::unlock)) {
             return false;
         }
-        workplace place(incus_, state_, known.state.how.project, known.state.how.instance, known.txn);
+        workplace place(incus_, state_, known.state.how.project, known.state.how.instance);
         const auto now = place.host.examine(request_limit);
         if (!now && now.error().code == core::reason::not_found) {
             return true; // the instance is gone

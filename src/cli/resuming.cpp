@@ -19,7 +19,7 @@ core::expected<core::report> resume_transaction(const incus_site& incus, const s
         return core::failure(core::reason::io_error,
                              fmt::format("the journal of transaction {} does not say what it is about", txn));
     }
-    workplace place(incus, state, opened->how.project, opened->how.instance, txn);
+    workplace place(incus, state, opened->how.project, opened->how.instance);
     run::transaction transaction(place.world(*resumed.journal, listener, inbox, clock),
                                  {txn, opened->how, {}, resumed.journal->files().log.string()});
     BELAY_TRY(auto, ended, transaction.resume(resumed.records));

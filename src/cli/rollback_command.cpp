@@ -131,11 +131,12 @@ private:
         if (const auto agreed = agree(); !agreed) {
             return complain(agreed.error());
         }
+        workplace place(incus_, state_, what->plan.project, what->plan.instance);
+        place.host.prepare_examination();
         auto begun = begin_transaction(state_, journal::default_log_limit, clock_, watching_.files());
         if (!begun) {
             return refuse(begun.error());
         }
-        workplace place(incus_, state_, what->plan.project, what->plan.instance, begun->txn);
         run::transaction transaction(place.world(*begun->journal, watching_.listener(), inbox_, clock_),
                                      {begun->txn, what->plan, {}, {}, what->baseline});
         const auto ended = transaction.run();

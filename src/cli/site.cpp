@@ -27,9 +27,8 @@ core::expected<incus_site> find_incus() {
 }
 
 workplace::workplace(const incus_site& incus, const std::filesystem::path& state, const std::string& project,
-                     const std::string& instance, const std::string& txn)
-    : host(incus.socket, project, instance, incus.program), runner_(host), locks_(state, journal::read_identity("/")),
-      decisions_(journal::files_of(state, txn).decision) {
+                     const std::string& instance)
+    : host(incus.socket, project, instance, incus.program), runner_(host), locks_(state, journal::read_identity("/")) {
     host.observe(incus.observer);
 }
 

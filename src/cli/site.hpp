@@ -9,6 +9,7 @@
 #include "run/transaction.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace belay::cli {
@@ -30,11 +31,12 @@ core::expected<incus_site> find_incus();
 class workplace {
 public:
     workplace(const incus_site& incus, const std::filesystem::path& state, const std::string& project,
-              const std::string& instance, const std::string& txn);
+              const std::string& instance);
 
-    run::world world(ports::journal& journal, ports::listener& listener, ports::inbox& inbox,
+    /// Of the transaction whose journal it is. As long as it is used no other.
+    run::world world(journal::transaction_journal& journal, ports::listener& listener, ports::inbox& inbox,
                      const ports::clock& clock) {
-        return {host, runner_, journal, locks_, decisions_, listener, inbox, clock};
+        return {host, runner_, journal, locks_, decisions_.emplace(journal.files().decision), listener, inbox, clock};
     }
 
     ports::locks& locks() { return locks_; }
@@ -46,7 +48,7 @@ public:
 private:
     checks::runner runner_;
     journal::file_locks locks_;
-    journal::decision_file decisions_;
+    std::optional<journal::decision_file> decisions_;
 };
 
 /// The journal of a new transaction, with an ID of its own.

@@ -25,6 +25,8 @@ struct request {
     std::string body{};     ///< JSON
     std::string if_match{}; ///< an ETag as it came; empty: none
     bool upgrades{false};   ///< asks for a WebSocket instead of an answer
+
+    bool operator==(const request&) const = default;
 };
 
 struct response {

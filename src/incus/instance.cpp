@@ -203,15 +203,25 @@ std::string instance::project_path() const {
     return "/1.0/projects/" + escape(daemon_.project());
 }
 
+/// What an examination begins with.
+std::vector<std::string> instance::first_paths() const {
+    std::vector<std::string> paths{path()};
+    if (!server_) {
+        paths.insert(paths.end(), {"/1.0", path("/snapshots"), project_path(), daemon_.list_path()});
+    }
+    return paths;
+}
+
+void instance::prepare_examination() {
+    daemon_.prepare(first_paths());
+}
+
 /// The instance, what its pools are, and the first time the server as well: its fingerprint does not change while it
 /// runs, and a new daemon has the old one's. All in one round: a pool is asked about as soon as the instance has named
 /// it. What `check_restorable` asks next is read along. Errors of the instance come first. Of a pool that this user may
 /// not read nothing is known.
 core::expected<ports::examined> instance::read_around(const deadline& until) {
-    std::vector<std::string> paths{path()};
-    if (!server_) {
-        paths.insert(paths.end(), {"/1.0", path("/snapshots"), project_path(), daemon_.list_path()});
-    }
+    auto paths = first_paths();
     const auto first = paths.size();
     core::expected<ports::examined> seen;
     core::expected<void> server;

@@ -26,6 +26,10 @@ public:
     /// Whoever is told of each request and program that has ended. Before anything else is called.
     void observe(observer who);
 
+    /// Asks for what `examine` begins with, so that the daemon answers while something else is done. Nothing is waited
+    /// for, and there is no error. What is a second old by then is asked again.
+    void prepare_examination();
+
     core::expected<ports::examined> examine(core::milliseconds limit) override;
     core::expected<void> check_restorable(const core::instance_facts& facts, const core::plan& how,
                                           core::milliseconds limit) override;
@@ -68,6 +72,7 @@ private:
     void keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
                         std::size_t from);
     core::expected<response> read_before(const std::string& path, const deadline& until);
+    std::vector<std::string> first_paths() const;
     core::expected<ports::examined> examine_by(const deadline& until);
     core::expected<ports::examined> read_around(const deadline& until);
     std::vector<std::string> new_pools(const core::instance_facts& facts) const;

@@ -95,15 +95,24 @@ core::expected<response> operations::get(const std::string& path, const deadline
     return checked(send({"GET", path}, until));
 }
 
+namespace {
+
+std::vector<request> reading(const std::vector<std::string>& paths) {
+    std::vector<request> requests;
+    for (const auto& path : paths) {
+        requests.push_back({"GET", path});
+    }
+    return requests;
+}
+
+} // namespace
+
+void operations::prepare(const std::vector<std::string>& paths) {
+    transport_.prepare(reading(paths));
+}
+
 std::vector<core::expected<response>> operations::get_all(const std::vector<std::string>& paths, const deadline& until,
                                                           const follow_up& next) {
-    const auto reading = [](const std::vector<std::string>& what) {
-        std::vector<request> requests;
-        for (const auto& path : what) {
-            requests.push_back({"GET", path});
-        }
-        return requests;
-    };
     const auto asked_next = [&](std::size_t which, core::expected<response>& answer) {
         answer = checked(std::move(answer));
         return next ? reading(next(which, answer)) : std::vector<request>{};

@@ -58,6 +58,9 @@ public:
     std::vector<core::expected<response>> get_all(const std::vector<std::string>& paths, const deadline& until,
                                                   const follow_up& next = {});
 
+    /// As of transport::prepare.
+    void prepare(const std::vector<std::string>& paths);
+
     /// Sends a request as it is; any HTTP status is a value.
     core::expected<response> send(const request& what, const deadline& until);
 

@@ -3,6 +3,7 @@
 
 #include "core/durations.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
 #include <system_error>
@@ -17,13 +18,13 @@ using core::reason;
 struct transport::sent {
     request what;
     std::optional<exchange> under_way{};
-    bool kept{false}; ///< over a connection that has served before
+    bool kept{false}; ///< over a connection that may have been closed before anybody waited for the answer
     core::error why_not{};
     bool taken{false}; ///< its outcome
 
     bool is_under_way() const { return under_way && !under_way->ended(); }
 
-    /// The daemon may have closed a connection just when it was used again: then it has read nothing of it.
+    /// The daemon has closed the connection before it said anything: a request that only reads is worth another one.
     bool is_stale() const {
         return kept && !taken && under_way->ended() && !under_way->heard() && what.method == "GET";
     }
@@ -41,7 +42,34 @@ core::error no_connection(const std::string& socket, int number) {
             std::generic_category().message(number), true};
 }
 
-transport::transport(std::string socket) : socket_(std::move(socket)) {}
+transport::transport(std::string socket, milliseconds longest_prepared)
+    : socket_(std::move(socket)), longest_prepared_(longest_prepared) {}
+
+transport::~transport() = default;
+transport::transport(transport&&) noexcept = default;
+transport& transport::operator=(transport&&) noexcept = default;
+
+void transport::prepare(const std::vector<request>& what) {
+    for (const auto& one : what) {
+        prepared_.push_back(begin(one, false));
+        if (prepared_.back().under_way) {
+            prepared_.back().under_way->send();
+        }
+    }
+}
+
+/// What was prepared, unless it is too old by now; else it begins now.
+transport::sent transport::taken_up(const request& what) {
+    const auto known = std::ranges::find(prepared_, what, &sent::what);
+    if (known == prepared_.end()) {
+        return begin(what, false);
+    }
+    auto one = std::move(*known);
+    prepared_.erase(known);
+    one.kept = true;
+    const bool counts = one.under_way && std::chrono::steady_clock::now() - one.under_way->begun() < longest_prepared_;
+    return counts ? std::move(one) : begin(what, false);
+}
 
 /// Over a connection that is free, or a new one.
 transport::sent transport::begin(const request& what, bool anew) {
@@ -104,7 +132,7 @@ std::vector<core::expected<response>> transport::send_all(const std::vector<requ
     std::vector<core::expected<response>> results;
     const auto ask = [&](const std::vector<request>& more) {
         for (const auto& one : more) {
-            all.push_back(begin(one, false));
+            all.push_back(taken_up(one));
             results.emplace_back();
         }
     };

@@ -17,7 +17,14 @@ using follow_up = std::function<std::vector<request>(std::size_t which, core::ex
 
 class transport {
 public:
-    explicit transport(std::string socket);
+    explicit transport(std::string socket, core::milliseconds longest_prepared = std::chrono::seconds{1});
+    ~transport();
+    transport(transport&&) noexcept;
+    transport& operator=(transport&&) noexcept;
+
+    /// Sends requests that change nothing and will be asked for soon: who asks for the same before `longest_prepared`
+    /// has passed gets the answer to it, once. Nothing is waited for, and there is no error.
+    void prepare(const std::vector<request>& what);
 
     /// Sends a request and waits for its whole answer, whatever its status. One call at a time; the connection is
     /// kept. Errors: no_permission for the socket; interrupted when `stop` was requested; else no_daemon, and transient
@@ -40,10 +47,13 @@ private:
     struct sent;
 
     sent begin(const request& what, bool anew);
+    sent taken_up(const request& what);
     core::expected<response> outcome_of(sent& one, waiter::why how, core::milliseconds limit);
 
     std::string socket_;
+    core::milliseconds longest_prepared_;
     std::vector<wire> idle_;
+    std::vector<sent> prepared_;
     observer observer_;
 };
 

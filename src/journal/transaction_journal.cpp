@@ -41,8 +41,10 @@ core::expected<std::unique_ptr<transaction_journal>>
 transaction_journal::create(transaction_files where, std::uint64_t log_limit, file_ops& files) {
     BELAY_TRY(auto, fd, open_for_append(where.journal, false));
     BELAY_TRY_VOID(own(fd, where));
-    return std::unique_ptr<transaction_journal>(
+    std::unique_ptr<transaction_journal> journal(
         new transaction_journal(std::move(where), std::move(fd), log_limit, files));
+    BELAY_TRY_VOID(journal->sync_entries());
+    return journal;
 }
 
 core::expected<transaction_journal::resumed_journal>
@@ -57,6 +59,7 @@ transaction_journal::resume(transaction_files where, std::uint64_t log_limit, fi
     resumed.journal.reset(new transaction_journal(std::move(where), std::move(fd), log_limit, files));
     resumed.journal->last_sum_ = std::move(contents.last_sum);
     resumed.journal->good_size_ = contents.good_size;
+    BELAY_TRY_VOID(resumed.journal->sync_entries()); // the dead process may not have come so far
     resumed.records = std::move(contents.records);
     resumed.torn = contents.torn;
     return resumed;
@@ -130,12 +133,13 @@ core::expected<void> transaction_journal::sync() {
         return std::unexpected(io_failure(
             "could not sync the journal " + where_.journal.string() + ": what is on disk of it is not known", errno));
     }
-    if (!entries_synced_) {
-        BELAY_TRY_VOID(sync_directory(files_, where_.directory));
-        BELAY_TRY_VOID(sync_directory(files_, where_.directory.parent_path()));
-        entries_synced_ = true;
-    }
     return {};
+}
+
+/// The file in its directory, and that one in the directory above.
+core::expected<void> transaction_journal::sync_entries() {
+    BELAY_TRY_VOID(sync_directory(files_, where_.directory));
+    return sync_directory(files_, where_.directory.parent_path());
 }
 
 } // namespace belay::journal

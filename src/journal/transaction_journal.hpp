@@ -31,7 +31,8 @@ transaction_files files_of(const std::filesystem::path& state, const std::string
 
 class transaction_journal final : public ports::journal {
 public:
-    /// A new journal in a directory that was just made. Nothing is synced before the first durable record.
+    /// A new journal in a directory that was just made. That both are there is on disk when this returns; the first
+    /// records are not before the first durable one.
     static core::expected<std::unique_ptr<transaction_journal>> create(transaction_files where, std::uint64_t log_limit,
                                                                        file_ops& files);
 
@@ -66,6 +67,7 @@ private:
 
     core::expected<void> write_line(const std::string& line);
     core::expected<void> sync();
+    core::expected<void> sync_entries();
     bool take_back();
 
     transaction_files where_;
@@ -74,7 +76,6 @@ private:
     upgrade_log log_;
     std::string last_sum_;
     std::uint64_t good_size_{};
-    bool entries_synced_{false};
     std::optional<core::error> problem_;
 };
 

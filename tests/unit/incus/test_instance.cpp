@@ -59,6 +59,20 @@ TEST_CASE("a pool is asked about as soon as the instance has named it", "[incus]
     CHECK(s.daemon.asked().size() == 7); // the project was not asked for again
 }
 
+TEST_CASE("an examination that was prepared asks for nothing twice", "[incus]") {
+    setup s;
+    s.daemon.pool_space = {{"total", 2}, {"used", 1}};
+    s.web1.prepare_examination();
+    const auto seen = s.web1.examine(5s);
+    REQUIRE(seen);
+    CHECK(seen->facts.uuid == "u-1");
+    CHECK(seen->facts.driver == "btrfs");
+    CHECK(s.web1.check_restorable(seen->facts, {}, 5s));
+    CHECK(s.daemon.asked().size() == 7);
+    s.daemon.config["user.belay.transaction"] = "t m b 1";
+    CHECK(s.web1.examine(5s)->lock == "t m b 1");
+}
+
 TEST_CASE("an instance is not examined when its own answer, its server's or its pool's does not come in time",
           "[incus]") {
     setup s;

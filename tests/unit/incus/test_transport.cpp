@@ -193,6 +193,53 @@ TEST_CASE("what follows from an answer is asked while others are waited for", "[
     CHECK(server.connections() == 2); // one for what came in turn
 }
 
+TEST_CASE("a request that was prepared goes out at once, and serves who asks for the same, once", "[incus]") {
+    std::promise<void> arrived;
+    http_server server([&](const http_request& r) {
+        if (r.path == "/soon") {
+            arrived.set_value();
+        }
+        return http_reply{.body = r.path};
+    });
+    transport t(server.socket(), 60s);
+    t.prepare({{"GET", "/soon"}, {"GET", "/never"}});
+    REQUIRE(arrived.get_future().wait_for(5s) == std::future_status::ready);
+    arrived = {};
+    const auto all = t.send_all({{"GET", "/other"}, {"GET", "/soon"}}, 5s);
+    CHECK(all.at(0)->body == "/other");
+    CHECK(all.at(1)->body == "/soon");
+    CHECK(arrived.get_future().wait_for(0s) == std::future_status::timeout); // nobody asked twice
+    arrived = {};
+    CHECK(t.send({"GET", "/soon"}, 5s)->body == "/soon");
+    CHECK(arrived.get_future().wait_for(0s) == std::future_status::ready);
+}
+
+TEST_CASE("a prepared request that is too old, or was lost, is sent anew", "[incus]") {
+    std::atomic<int> count{0};
+    http_server server([&](const http_request&) { return http_reply{.body = std::to_string(++count)}; });
+    transport t(server.socket(), 1ms);
+    t.prepare({{"GET", "/"}});
+    const auto begin = std::chrono::steady_clock::now();
+    while ((count == 0 || since(begin) <= 1ms) && since(begin) < 5s) {
+        std::this_thread::yield();
+    }
+    CHECK(t.send({"GET", "/"}, 5s)->body == "2");
+
+    server.stop();
+    transport early(server.socket(), 60s);
+    early.prepare({{"GET", "/"}}); // nobody listens
+    server.restart();
+    CHECK(early.send({"GET", "/"}, 5s)->body == "3");
+
+    transport later(server.socket(), 60s);
+    later.prepare({{"GET", "/"}});
+    server.stop(); // it may have read the request, and gives no answer
+    server.restart();
+    const auto again = later.send({"GET", "/"}, 5s);
+    REQUIRE(again);
+    CHECK(std::stoi(again->body) >= 4);
+}
+
 TEST_CASE("what hangs until the limit is told as the error that it is, and nothing more is sent", "[incus]") {
     http_server server([](const http_request& r) { return http_reply{.delay = r.path == "/slow" ? 5s : 0s}; });
     transport t(server.socket());

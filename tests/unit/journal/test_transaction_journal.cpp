@@ -39,20 +39,31 @@ struct sample {
 
 } // namespace
 
-TEST_CASE("only durable records are synced, the directories once", "[journal]") {
+TEST_CASE("that a journal is there is on disk when it was made or taken over", "[journal]") {
+    sample s;
+    s.disk.directory_syncs = 0;
+    REQUIRE(s.store.create_transaction("20261123t224000z-0001"));
+    CHECK(s.disk.directory_syncs == 2); // its directory and the one above
+    s.journal.reset();
+    REQUIRE(s.store.resume_transaction(txn));
+    CHECK(s.disk.directory_syncs == 4);
+    s.disk.syncs = false;
+    CHECK(s.store.create_transaction("20261123t224000z-0002").error().code == core::reason::io_error);
+    CHECK(s.store.resume_transaction(txn).error().code == core::reason::io_error);
+}
+
+TEST_CASE("only durable records are synced", "[journal]") {
     sample s;
     s.disk.directory_syncs = 0;
     REQUIRE(s.append(core::opened{plan_of("web1")}));
     REQUIRE(s.append(preflight));
     CHECK(s.disk.datasyncs == 0);
-    CHECK(s.disk.directory_syncs == 0);
     REQUIRE(s.append(lock));
     CHECK(s.disk.datasyncs == 1);
-    CHECK(s.disk.directory_syncs == 2); // its own and the one above
     REQUIRE(s.append(core::warned{"x"}));
     REQUIRE(s.append(commit));
     CHECK(s.disk.datasyncs == 2);
-    CHECK(s.disk.directory_syncs == 2);
+    CHECK(s.disk.directory_syncs == 0);
     CHECK(s.records().size() == 5);
 }
 
