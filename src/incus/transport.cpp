@@ -59,13 +59,13 @@ void transport::prepare(const std::vector<request>& what) {
 }
 
 /// What was prepared, unless it is too old by now; else it begins now.
-transport::sent transport::taken_up(const request& what) {
-    const auto known = std::ranges::find(prepared_, what, &sent::what);
-    if (known == prepared_.end()) {
+transport::sent transport::taken_up(const request& what, std::vector<sent>& prepared) {
+    const auto known = std::ranges::find(prepared, what, &sent::what);
+    if (known == prepared.end()) {
         return begin(what, false);
     }
     auto one = std::move(*known);
-    prepared_.erase(known);
+    prepared.erase(known);
     one.kept = true;
     const bool counts = one.under_way && std::chrono::steady_clock::now() - one.under_way->begun() < longest_prepared_;
     return counts ? std::move(one) : begin(what, false);
@@ -130,9 +130,10 @@ std::vector<core::expected<response>> transport::send_all(const std::vector<requ
     waiter patience(stop);
     std::vector<sent> all;
     std::vector<core::expected<response>> results;
+    auto prepared = std::exchange(prepared_, {});
     const auto ask = [&](const std::vector<request>& more) {
         for (const auto& one : more) {
-            all.push_back(taken_up(one));
+            all.push_back(taken_up(one, prepared));
             results.emplace_back();
         }
     };

@@ -22,8 +22,8 @@ public:
     transport(transport&&) noexcept;
     transport& operator=(transport&&) noexcept;
 
-    /// Sends requests that change nothing and will be asked for soon: who asks for the same before `longest_prepared`
-    /// has passed gets the answer to it, once. Nothing is waited for, and there is no error.
+    /// Sends requests that change nothing for the next call of send or send_all: what that asks for as well, before
+    /// `longest_prepared` has passed, is not sent again. Nothing is waited for, and there is no error.
     void prepare(const std::vector<request>& what);
 
     /// Sends a request and waits for its whole answer, whatever its status. One call at a time; the connection is
@@ -47,7 +47,7 @@ private:
     struct sent;
 
     sent begin(const request& what, bool anew);
-    sent taken_up(const request& what);
+    sent taken_up(const request& what, std::vector<sent>& prepared);
     core::expected<response> outcome_of(sent& one, waiter::why how, core::milliseconds limit);
 
     std::string socket_;

@@ -214,6 +214,20 @@ TEST_CASE("a request that was prepared goes out at once, and serves who asks for
     CHECK(arrived.get_future().wait_for(0s) == std::future_status::ready);
 }
 
+TEST_CASE("a request that was prepared serves the next call alone", "[incus]") {
+    std::atomic<int> count{0};
+    http_server server(
+        [&](const http_request& r) { return http_reply{.body = r.path == "/" ? std::to_string(++count) : "other"}; });
+    transport t(server.socket(), 60s);
+    t.prepare({{"GET", "/"}});
+    const auto begin = std::chrono::steady_clock::now();
+    while (count == 0 && since(begin) < 5s) {
+        std::this_thread::yield();
+    }
+    REQUIRE(t.send({"GET", "/other"}, 5s));
+    CHECK(t.send({"GET", "/"}, 5s)->body == "2");
+}
+
 TEST_CASE("a prepared request that is too old, or was lost, is sent anew", "[incus]") {
     std::atomic<int> count{0};
     http_server server([&](const http_request&) { return http_reply{.body = std::to_string(++count)}; });
