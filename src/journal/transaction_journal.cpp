@@ -59,7 +59,6 @@ transaction_journal::resume(transaction_files where, std::uint64_t log_limit, fi
     resumed.journal.reset(new transaction_journal(std::move(where), std::move(fd), log_limit, files));
     resumed.journal->last_sum_ = std::move(contents.last_sum);
     resumed.journal->good_size_ = contents.good_size;
-    BELAY_TRY_VOID(resumed.journal->sync_entries()); // the dead process may not have come so far
     resumed.records = std::move(contents.records);
     resumed.torn = contents.torn;
     return resumed;
@@ -133,13 +132,15 @@ core::expected<void> transaction_journal::sync() {
         return std::unexpected(io_failure(
             "could not sync the journal " + where_.journal.string() + ": what is on disk of it is not known", errno));
     }
-    return {};
+    return entries_synced_ ? core::expected<void>{} : sync_entries();
 }
 
 /// The file in its directory, and that one in the directory above.
 core::expected<void> transaction_journal::sync_entries() {
     BELAY_TRY_VOID(sync_directory(files_, where_.directory));
-    return sync_directory(files_, where_.directory.parent_path());
+    BELAY_TRY_VOID(sync_directory(files_, where_.directory.parent_path()));
+    entries_synced_ = true;
+    return {};
 }
 
 } // namespace belay::journal

@@ -76,6 +76,7 @@ private:
     upgrade_log log_;
     std::string last_sum_;
     std::uint64_t good_size_{};
+    bool entries_synced_{false}; ///< by this process
     std::optional<core::error> problem_;
 };
 

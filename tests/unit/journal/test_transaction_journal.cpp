@@ -39,17 +39,30 @@ struct sample {
 
 } // namespace
 
-TEST_CASE("that a journal is there is on disk when it was made or taken over", "[journal]") {
+TEST_CASE("that a journal is there is on disk when it was made", "[journal]") {
     sample s;
     s.disk.directory_syncs = 0;
     REQUIRE(s.store.create_transaction("20261123t224000z-0001"));
     CHECK(s.disk.directory_syncs == 2); // its directory and the one above
-    s.journal.reset();
-    REQUIRE(s.store.resume_transaction(txn));
-    CHECK(s.disk.directory_syncs == 4);
+    CHECK(s.disk.datasyncs == 0);
     s.disk.syncs = false;
     CHECK(s.store.create_transaction("20261123t224000z-0002").error().code == core::reason::io_error);
-    CHECK(s.store.resume_transaction(txn).error().code == core::reason::io_error);
+}
+
+TEST_CASE("a journal that is taken over is there on disk with its first durable record, and no sooner", "[journal]") {
+    sample s;
+    s.journal.reset();
+    s.disk.directory_syncs = 0;
+    s.disk.syncs = false; // a rollback goes on without paper
+    auto taken_over = s.store.resume_transaction(txn);
+    REQUIRE(taken_over);
+    s.disk.syncs = true;
+    REQUIRE(taken_over->journal->append(record_of(++s.seq, preflight)));
+    CHECK(s.disk.directory_syncs == 0);
+    REQUIRE(taken_over->journal->append(record_of(++s.seq, lock)));
+    CHECK(s.disk.directory_syncs == 2);
+    REQUIRE(taken_over->journal->append(record_of(++s.seq, commit)));
+    CHECK(s.disk.directory_syncs == 2);
 }
 
 TEST_CASE("only durable records are synced", "[journal]") {
