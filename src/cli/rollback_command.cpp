@@ -132,8 +132,7 @@ private:
             return complain(agreed.error());
         }
         workplace place(incus_, state_, what->plan.project, what->plan.instance);
-        place.host.prepare_examination();
-        auto begun = begin_transaction(state_, journal::default_log_limit, clock_, watching_.files());
+        auto begun = begin_transaction(place.host, state_, journal::default_log_limit, clock_, watching_.files());
         if (!begun) {
             return refuse(begun.error());
         }

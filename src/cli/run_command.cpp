@@ -78,10 +78,9 @@ core::expected<core::report> run_one(const setting& s, const core::plan& plan, s
                                      ports::inbox& inbox, const ports::clock& clock) {
     BELAY_TRY_VOID(check_nesting(plan.instance));
     workplace place(s.incus, s.state, plan.project, plan.instance);
-    place.host.prepare_examination(); // the daemon answers while the journal is made
-    BELAY_TRY(
-        auto, begun,
-        begin_transaction(s.state, s.wish.log_limit.value_or(journal::default_log_limit), clock, watching.files()));
+    BELAY_TRY(auto, begun,
+              begin_transaction(place.host, s.state, s.wish.log_limit.value_or(journal::default_log_limit), clock,
+                                watching.files()));
     run::transaction transaction(place.world(*begun.journal, watching.listener(), inbox, clock),
                                  {begun.txn, plan, s.env, begun.journal->files().log.string()});
     auto ended = transaction.run();

@@ -32,8 +32,10 @@ workplace::workplace(const incus_site& incus, const std::filesystem::path& state
     host.observe(incus.observer);
 }
 
-core::expected<new_transaction> begin_transaction(const std::filesystem::path& state, std::uint64_t log_limit,
-                                                  const ports::clock& clock, journal::file_ops& files) {
+core::expected<new_transaction> begin_transaction(incus::instance& host, const std::filesystem::path& state,
+                                                  std::uint64_t log_limit, const ports::clock& clock,
+                                                  journal::file_ops& files) {
+    host.prepare_examination();
     BELAY_TRY(auto, store, journal::store::open(state, geteuid(), files));
     constexpr int draws = 10; // an ID that is taken is drawn again
     for (int i = 0;; ++i) {

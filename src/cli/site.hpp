@@ -57,9 +57,11 @@ struct new_transaction {
     std::unique_ptr<journal::transaction_journal> journal;
 };
 
-/// Error: io_error.
-core::expected<new_transaction> begin_transaction(const std::filesystem::path& state, std::uint64_t log_limit,
-                                                  const ports::clock& clock, journal::file_ops& files);
+/// The daemon is asked for what the transaction's first examination of the instance begins with, and answers while the
+/// journal is made. Error: io_error.
+core::expected<new_transaction> begin_transaction(incus::instance& host, const std::filesystem::path& state,
+                                                  std::uint64_t log_limit, const ports::clock& clock,
+                                                  journal::file_ops& files);
 
 /// The report of a transaction that was refused before there was a journal to write to.
 core::report refusal(const core::plan& plan, const core::error& why, const ports::clock& clock);

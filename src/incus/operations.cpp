@@ -171,10 +171,8 @@ core::expected<void> operations::conclude(const core::expected<response>& r, boo
 
 operations::changed operations::change_and_get(const request& what, const std::vector<std::string>& paths,
                                                const deadline& until) {
-    std::vector<request> all{what};
-    for (const auto& path : paths) {
-        all.push_back({"GET", path});
-    }
+    auto all = reading(paths);
+    all.insert(all.begin(), what);
     const bool was_settled = std::exchange(settled_, false);
     auto answers = transport_.send_all(all, until.left());
     changed result{conclude(answers.front(), was_settled, until), {}};

@@ -23,6 +23,15 @@ std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
 }
 
+/// Whether that becomes true within five seconds.
+bool becomes(const std::function<bool()>& true_at_last) {
+    const auto begin = std::chrono::steady_clock::now();
+    while (!true_at_last() && since(begin) < 5s) {
+        std::this_thread::yield();
+    }
+    return true_at_last();
+}
+
 } // namespace
 
 TEST_CASE("a request arrives as it was meant and its answer comes back", "[incus]") {
@@ -220,10 +229,7 @@ TEST_CASE("a request that was prepared serves the next call alone", "[incus]") {
         [&](const http_request& r) { return http_reply{.body = r.path == "/" ? std::to_string(++count) : "other"}; });
     transport t(server.socket(), 60s);
     t.prepare({{"GET", "/"}});
-    const auto begin = std::chrono::steady_clock::now();
-    while (count == 0 && since(begin) < 5s) {
-        std::this_thread::yield();
-    }
+    REQUIRE(becomes([&] { return count > 0; }));
     REQUIRE(t.send({"GET", "/other"}, 5s));
     CHECK(t.send({"GET", "/"}, 5s)->body == "2");
 }
@@ -234,9 +240,7 @@ TEST_CASE("a prepared request that is too old, or was lost, is sent anew", "[inc
     transport t(server.socket(), 1ms);
     t.prepare({{"GET", "/"}});
     const auto begin = std::chrono::steady_clock::now();
-    while ((count == 0 || since(begin) <= 1ms) && since(begin) < 5s) {
-        std::this_thread::yield();
-    }
+    REQUIRE(becomes([&] { return count > 0 && since(begin) > 1ms; }));
     CHECK(t.send({"GET", "/"}, 5s)->body == "2");
 
     server.stop();
