@@ -125,6 +125,7 @@ void fields(auto& f, like<core::instance_facts> auto& x) {
     f.maybe("schedule", x.schedule);
     f.maybe("effective_schedule", x.effective_schedule);
     f.maybe("location", x.location);
+    f.maybe("description", x.description);
 }
 
 void fields(auto& f, like<core::package_upgrade> auto& x) {

@@ -57,6 +57,7 @@ struct instance_facts {
     std::optional<std::string> schedule{}; ///< `snapshots.schedule` of the instance itself, without its profiles
     std::string effective_schedule{};      ///< the same, profiles included; empty when nothing is scheduled
     std::string location{};                ///< the cluster member that it is on; empty without a cluster
+    std::string description{};             ///< what people wrote about it
 
     bool operator==(const instance_facts&) const = default;
 };

@@ -19,8 +19,8 @@ std::string dump(const json& body) {
 
 } // namespace
 
-std::string config_body(const std::map<std::string, std::string>& keys) {
-    return dump({{"config", keys}});
+std::string settings_body(const std::map<std::string, std::string>& keys, const std::string& description) {
+    return dump({{"config", keys}, {"description", description}});
 }
 
 std::string state_body(const std::string& action, core::milliseconds patience, bool force) {
@@ -48,6 +48,7 @@ std::string copy_body(const copied_instance& source, const std::string& name) {
         devices[device] = root ? settings : std::map<std::string, std::string>{{"type", "none"}};
     }
     return dump({{"name", name},
+                 {"description", source.description},
                  {"source", {{"type", "copy"}, {"source", source.name}, {"instance_only", true}}},
                  {"config",
                   {{std::string(core::lock_key_name), ""},

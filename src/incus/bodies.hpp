@@ -12,8 +12,10 @@
 
 namespace belay::incus {
 
-/// For PATCH /1.0/instances/N: configuration keys; an empty value deletes one.
-std::string config_body(const std::map<std::string, std::string>& keys);
+/// For PATCH of an instance or a volume: configuration keys, of which an empty value deletes one, and always the
+/// description: Incus before 6.0.6 and 6.17 empties that of an instance when it is not sent, and every Incus that of a
+/// volume (cmd/incusd/instance_patch.go, storage_volumes.go). No ETag knows of it: it must have been read just before.
+std::string settings_body(const std::map<std::string, std::string>& keys, const std::string& description);
 
 /// For PUT …/state. The daemon counts in whole seconds.
 std::string state_body(const std::string& action, core::milliseconds patience, bool force);

@@ -321,6 +321,7 @@ core::expected<instance_state> decode_instance(std::string_view body) {
     s.facts.running = s.status == "Running" || s.status == "Ready";
     s.facts.ephemeral = truth(found, "ephemeral");
     s.facts.location = text(found, "location") == "none" ? std::string() : text(found, "location");
+    s.facts.description = text(found, "description");
     s.facts.effective_schedule = text(member(found, "expanded_config"), schedule_key);
     if (const auto own = s.local.config.find(schedule_key); own != s.local.config.end()) {
         s.facts.schedule = own->second;
@@ -369,16 +370,22 @@ std::vector<std::string> decode_snapshot_names(std::string_view body) {
 copied_instance decode_for_copy(std::string_view body) {
     const auto whole = parse(body);
     const auto& found = member(whole, "metadata");
-    copied_instance source{text(found, "name"), {}, decode_device_settings(member(found, "expanded_devices"))};
+    copied_instance source{
+        text(found, "name"), text(found, "description"), {}, decode_device_settings(member(found, "expanded_devices"))};
     for (const auto& profile : member(found, "profiles")) {
         source.profiles.push_back(text(profile));
     }
     return source;
 }
 
-std::optional<std::string> decode_local_schedule(std::string_view body) {
-    const auto seen = decode_instance(body);
-    return seen ? seen->facts.schedule : std::nullopt;
+own_schedule decode_own_schedule(std::string_view body) {
+    const auto whole = parse(body);
+    const auto& found = member(whole, "metadata");
+    own_schedule s{{}, text(found, "description")};
+    if (auto schedule = text(member(found, "config"), schedule_key); !schedule.empty()) {
+        s.schedule = std::move(schedule);
+    }
+    return s;
 }
 
 server_state decode_server(std::string_view body) {

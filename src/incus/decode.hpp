@@ -71,14 +71,20 @@ std::vector<std::string> decode_snapshot_names(std::string_view body);
 /// What a copy of an instance needs to know of it.
 struct copied_instance {
     std::string name;
+    std::string description;
     std::vector<std::string> profiles;
     std::map<std::string, std::map<std::string, std::string>> devices; ///< with those of its profiles
 };
 
 copied_instance decode_for_copy(std::string_view body);
 
-/// `snapshots.schedule` as the instance itself has it.
-std::optional<std::string> decode_local_schedule(std::string_view body);
+/// What an instance or a custom volume says of itself, as far as a change of its schedule needs it.
+struct own_schedule {
+    std::optional<std::string> schedule; ///< `snapshots.schedule`, without that of profiles
+    std::string description;
+};
+
+own_schedule decode_own_schedule(std::string_view body);
 
 struct server_state {
     bool trusted{};

@@ -69,6 +69,12 @@ core::error instance::in_words(core::error e, reason code, std::string sentence)
     }
 }
 
+/// Whether what was read then can still be relied on, where nobody else is expected to change it.
+bool instance::is_fresh(std::chrono::steady_clock::time_point read) {
+    constexpr milliseconds news{1'000};
+    return std::chrono::steady_clock::now() - read < news;
+}
+
 core::expected<response> instance::checked(core::expected<response> r) const {
     if (!r) {
         return std::unexpected(
@@ -79,13 +85,21 @@ core::expected<response> instance::checked(core::expected<response> r) const {
 
 core::expected<instance_state> instance::look(const deadline& until) {
     BELAY_TRY(const response, r, checked(daemon_.get(path(), until)));
-    return decode_instance(r.body);
+    return read_state(r);
+}
+
+core::expected<instance_state> instance::read_state(const response& r) {
+    auto seen = decode_instance(r.body);
+    if (seen) {
+        description_ = {seen->facts.description, std::chrono::steady_clock::now()};
+    }
+    return seen;
 }
 
 /// What the instance says itself, which is all that a swap of its keys needs.
-core::expected<ports::examined> instance::as_seen(core::expected<response> answer) const {
+core::expected<ports::examined> instance::as_seen(core::expected<response> answer) {
     BELAY_TRY(const response, r, checked(std::move(answer)));
-    BELAY_TRY(instance_state, seen, decode_instance(r.body));
+    BELAY_TRY(instance_state, seen, read_state(r));
     return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag};
 }
 
@@ -349,12 +363,20 @@ std::vector<long> instance::copies_now() const {
     return copies;
 }
 
+core::expected<std::string> instance::description_now(const deadline& until) {
+    if (!is_fresh(description_.read)) {
+        BELAY_TRY_VOID(look(until));
+    }
+    return description_.text;
+}
+
 /// A busy instance (it is being stopped, say) refuses the PATCH: it is repeated with the same ETag, so that it remains
 /// a compare-and-swap.
-core::expected<ports::swapped> instance::change_keys(const ports::config_keys& keys, const std::string& etag,
-                                                     milliseconds limit) {
+core::expected<ports::swapped> instance::change(const ports::instance_change& what, const std::string& etag,
+                                                milliseconds limit) {
     const deadline until(limit);
-    const auto done = daemon_.change({"PATCH", path(), config_body(keys), etag}, until);
+    BELAY_TRY(const std::string, description, what.description ? *what.description : description_now(until));
+    const auto done = daemon_.change({"PATCH", path(), settings_body(what.keys, description), etag}, until);
     if (done) {
         return ports::swapped::done;
     }

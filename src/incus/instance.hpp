@@ -35,8 +35,8 @@ public:
                                           core::milliseconds limit) override;
     core::expected<std::string> daemon(core::milliseconds limit) override;
     core::expected<void> settle(core::milliseconds limit) override;
-    core::expected<ports::swapped> change_keys(const ports::config_keys& keys, const std::string& etag,
-                                               core::milliseconds limit) override;
+    core::expected<ports::swapped> change(const ports::instance_change& what, const std::string& etag,
+                                          core::milliseconds limit) override;
     core::expected<ports::snapshot_facts> examine_snapshot(const std::string& name, core::milliseconds limit) override;
     core::expected<bool> has_snapshot(const std::string& target, const std::string& name,
                                       core::milliseconds limit) override;
@@ -65,9 +65,17 @@ public:
                                            const ports::output_sink& sink, std::stop_token stop) override;
 
 private:
+    struct described {
+        std::string text;
+        std::chrono::steady_clock::time_point read;
+    };
+
+    static bool is_fresh(std::chrono::steady_clock::time_point read);
     core::expected<response> checked(core::expected<response> r) const;
     core::expected<instance_state> look(const deadline& until);
-    core::expected<ports::examined> as_seen(core::expected<response> answer) const;
+    core::expected<instance_state> read_state(const response& r);
+    core::expected<ports::examined> as_seen(core::expected<response> answer);
+    core::expected<std::string> description_now(const deadline& until);
     core::expected<void> identify_server(const core::expected<response>& r);
     void keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,
                         std::size_t from);
@@ -80,7 +88,9 @@ private:
     core::expected<void> expiry_outcome(core::expected<void> done, const std::string& target, const std::string& name);
     core::expected<std::vector<core::snapshot_entry>> entries_in(const core::expected<response>& r,
                                                                  const std::string& target);
-    core::expected<void> set_schedule(const std::string& target, const std::string& value, const deadline& until);
+    core::expected<own_schedule> read_schedule(const std::string& target, const deadline& until);
+    core::expected<void> set_schedule(const std::string& target, const std::string& value,
+                                      const std::string& description, const deadline& until);
     std::vector<long> copies_now() const;
     std::string project_path() const;
     static std::vector<std::string> pool_paths(const std::vector<std::string>& pools, const std::string& location);
@@ -116,6 +126,7 @@ private:
     std::map<std::string, std::chrono::steady_clock::time_point> eternal_; ///< snapshots by path, when they were read
     std::optional<ports::examined> proved_; ///< when it was last proved to run, until somebody wants it
     bool may_have_old_{true};               ///< snapshots that a belay took, from before this transaction
+    described description_{};               ///< of the instance, when it was last read
     bool ephemeral_{false};
     std::string pool_;
     std::vector<core::volume_name> volumes_; ///< that are attached to the instance

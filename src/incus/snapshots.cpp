@@ -71,9 +71,8 @@ core::expected<void> instance::snapshot(const std::string& target, const std::st
 
 /// Whether a snapshot was read within the last second, and did not expire.
 bool instance::was_just_eternal(const std::string& path) const {
-    constexpr milliseconds fresh{1'000};
     const auto seen = eternal_.find(path);
-    return seen != eternal_.end() && std::chrono::steady_clock::now() - seen->second < fresh;
+    return seen != eternal_.end() && is_fresh(seen->second);
 }
 
 core::expected<bool> instance::has_snapshot(const std::string& target, const std::string& name, milliseconds limit) {
@@ -234,9 +233,19 @@ core::expected<void> instance::expiry_outcome(core::expected<void> done, const s
                  fmt::format("the expiry of snapshot {1} of {0} could not be set", words_for(target), name)));
 }
 
+core::expected<own_schedule> instance::read_schedule(const std::string& target, const deadline& until) {
+    const auto r = daemon_.get(path_of(target), until);
+    if (!r) {
+        return std::unexpected(
+            in_words(r.error(), reason::io_error, fmt::format("{} could not be read", words_for(target))));
+    }
+    return decode_own_schedule(r->body);
+}
+
 core::expected<void> instance::set_schedule(const std::string& target, const std::string& value,
-                                            const deadline& until) {
-    auto done = daemon_.change({"PATCH", path_of(target), config_body({{"snapshots.schedule", value}})}, until);
+                                            const std::string& description, const deadline& until) {
+    const auto body = settings_body({{"snapshots.schedule", value}}, description);
+    auto done = daemon_.change({"PATCH", path_of(target), body}, until);
     if (done) {
         return {};
     }
@@ -246,20 +255,17 @@ core::expected<void> instance::set_schedule(const std::string& target, const std
 
 /// A volume has no profiles, and knows no `@never`.
 core::expected<void> instance::schedule_off(const std::string& target, milliseconds limit) {
-    return set_schedule(target, target == "root" ? "@never" : "", deadline(limit));
+    const deadline until(limit);
+    BELAY_TRY(const own_schedule, now, read_schedule(target, until));
+    return set_schedule(target, target == "root" ? "@never" : "", now.description, until);
 }
 
 core::expected<void> instance::schedule_on(const std::string& target, const std::optional<std::string>& schedule,
                                            milliseconds limit) {
     const deadline until(limit);
-    const auto r = daemon_.get(path_of(target), until);
-    if (!r) {
-        return std::unexpected(
-            in_words(r.error(), reason::io_error, fmt::format("{} could not be read", words_for(target))));
-    }
-    const auto now = target == "root" ? decode_local_schedule(r->body) : decode_volume(r->body).schedule;
-    const bool is_off = target == "root" ? now == "@never" : !now;
-    return is_off ? set_schedule(target, schedule.value_or(""), until) : core::expected<void>{};
+    BELAY_TRY(const own_schedule, now, read_schedule(target, until));
+    const bool is_off = target == "root" ? now.schedule == "@never" : !now.schedule;
+    return is_off ? set_schedule(target, schedule.value_or(""), now.description, until) : core::expected<void>{};
 }
 
 core::expected<void> instance::copy_to(const std::string& name, milliseconds limit) {

@@ -31,8 +31,13 @@ struct kept {
                                     ///< keys: no pools, server, daemon
 };
 
-/// Configuration keys and their new values; an empty one deletes the key.
-using config_keys = std::map<std::string, std::string>;
+/// What belay writes to the settings of the instance itself.
+struct instance_change {
+    std::map<std::string, std::string> keys{}; ///< of its configuration; an empty value deletes the key
+    std::optional<std::string> description{};  ///< nothing: it keeps the one that it has
+
+    bool is_nothing() const { return keys.empty() && !description; }
+};
 
 /// What a snapshot of the instance holds, and what of the present a restore of it would take back.
 struct snapshot_facts {
@@ -102,9 +107,9 @@ public:
     /// no_permission, no_daemon.
     virtual core::expected<snapshot_facts> examine_snapshot(const std::string& name, milliseconds limit) = 0;
 
-    /// Sets keys of the configuration, if it still is the one of the ETag.
-    virtual core::expected<swapped> change_keys(const config_keys& keys, const std::string& etag,
-                                                milliseconds limit) = 0;
+    /// Changes settings of the instance, if its configuration still is the one of the ETag.
+    virtual core::expected<swapped> change(const instance_change& what, const std::string& etag,
+                                           milliseconds limit) = 0;
 
     virtual core::expected<void> pause(milliseconds limit) = 0;
 

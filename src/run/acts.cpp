@@ -151,8 +151,8 @@ core::expected<bool> transaction::swap_lock() {
     case core::lock_state::free:
         break;
     }
-    BELAY_TRY(auto, swap,
-              world_.host.change_keys({{std::string(core::lock_key_name), own_lock()}}, examined_.etag, request_limit));
+    const ports::instance_change own{{{std::string(core::lock_key_name), own_lock()}}};
+    BELAY_TRY(auto, swap, world_.host.change(own, examined_.etag, request_limit));
     if (swap == ports::swapped::done) {
         if (opinion.how == core::lock_state::stale) {
             emit(core::warned{opinion.warning});

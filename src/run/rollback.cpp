@@ -63,20 +63,20 @@ bool transaction::is_ours(const ports::examined& now) const {
     return core::owner_of(now.lock, request_.txn, world_.locks.self(request_.txn).machine_id) == core::lock_owner::ours;
 }
 
-/// Changes belay's keys on the instance until `wanted` has no wish left. Error beyond those of the host: locked, when
-/// its configuration changed under every attempt.
-core::expected<void> transaction::write_keys(const wanted_keys& wanted) {
+/// Changes the instance until `wanted` has no wish left. Error beyond those of the host: locked, when its configuration
+/// changed under every attempt.
+core::expected<void> transaction::write(const wanted_change& wanted) {
     for (int i = 0; i < swap_attempts; ++i) {
         if (auto seen = std::exchange(seen_along_, std::nullopt)) {
             examined_ = *std::move(seen); // if it is not true any more the swap is lost
         } else {
             BELAY_TRY_VOID(examine());
         }
-        const auto keys = wanted(examined_);
-        if (keys.empty()) {
+        const auto change = wanted(examined_);
+        if (change.is_nothing()) {
             return {};
         }
-        BELAY_TRY(auto, swap, world_.host.change_keys(keys, examined_.etag, request_limit));
+        BELAY_TRY(auto, swap, world_.host.change(change, examined_.etag, request_limit));
         if (swap == ports::swapped::done) {
             return {};
         }
@@ -89,21 +89,21 @@ core::expected<void> transaction::write_keys(const wanted_keys& wanted) {
 /// instance itself must: a restore is never repeated once the instance was started.
 core::finished transaction::start() {
     const auto keys = [&](const ports::examined& now) {
-        ports::config_keys wanted;
+        ports::instance_change wanted;
         if (now.facts.running && !lock_brought_back(now)) {
             return wanted; // it was started before, by this process or one that died
         }
         if (now.lock != own_lock()) {
-            wanted[std::string(core::lock_key_name)] = own_lock();
+            wanted.keys[std::string(core::lock_key_name)] = own_lock();
         }
         if (!unwritten_.empty() && now.restored != request_.txn) {
-            wanted[std::string(core::restored_key_name)] = request_.txn;
+            wanted.keys[std::string(core::restored_key_name)] = request_.txn;
         }
         return wanted;
     };
     const auto own_keys_then_start = [&]() -> core::expected<void> {
         // Better started without its keys than not at all, if something else changes them all the time.
-        if (auto written = write_keys(keys); !written && written.error().code != core::reason::locked) {
+        if (auto written = write(keys); !written && written.error().code != core::reason::locked) {
             return written;
         }
         if (examined_.facts.running) {
@@ -143,22 +143,30 @@ core::finished transaction::discard(const std::string& target) {
     return f;
 }
 
+/// What was written about the instance, where the restore has lost it: snapshots of Incus 6.0.4 have no description.
+std::optional<std::string> transaction::lost_description(const ports::examined& now) const {
+    const auto& before = state().facts;
+    const bool is_lost = before && !before->description.empty() && now.facts.description.empty();
+    return is_lost && state().ok(core::act::restore, "root") ? std::optional(before->description) : std::nullopt;
+}
+
 /// Takes the keys off, as far as they are ours. The witness of a restore stays while the journal does not know of it.
+/// What the restore has lost is put back along with that: it can wait until the instance runs.
 core::finished transaction::unlock() {
     if (!held_) {
         return {}; // another belay of this host holds the instance: nothing on it is ours
     }
-    const auto keys = [&](const ports::examined& now) {
-        ports::config_keys wanted;
+    const auto what = [&](const ports::examined& now) {
+        ports::instance_change wanted{{}, lost_description(now)};
         if (is_ours(now)) {
-            wanted[std::string(core::lock_key_name)] = "";
+            wanted.keys[std::string(core::lock_key_name)] = "";
         }
         if (unwritten_.empty() && now.restored == request_.txn) {
-            wanted[std::string(core::restored_key_name)] = "";
+            wanted.keys[std::string(core::restored_key_name)] = "";
         }
         return wanted;
     };
-    auto f = repeated({core::act::unlock, {}}, write_keys(keys));
+    auto f = repeated({core::act::unlock, {}}, write(what));
     if (f.how == core::result::failed) {
         emit(
             core::warned{fmt::format("the lock of instance {} could not be taken off ({}): `belay recover` tries again",

@@ -137,8 +137,9 @@ private:
     std::vector<std::string> remove_older(listing known);
 
     // rollback.cpp: after the verdict
-    using wanted_keys = std::function<ports::config_keys(const ports::examined&)>;
-    core::expected<void> write_keys(const wanted_keys& wanted);
+    using wanted_change = std::function<ports::instance_change(const ports::examined&)>;
+    core::expected<void> write(const wanted_change& wanted);
+    std::optional<std::string> lost_description(const ports::examined& now) const;
     core::finished stop(int attempt_number);
     core::finished restore(const std::string& target);
     core::expected<void> restore_once(const std::string& target);

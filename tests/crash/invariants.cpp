@@ -146,6 +146,8 @@ void demand_nothing_left(problems& found, const site& at, const scenario& s) {
     demand(found, key(at, core::restored_key_name).empty(), "the key of the restore is left");
     demand(found, !at.daemon.quiesced, "the instance is left quiesced");
     const auto before = s.begin();
+    demand(found, at.daemon.facts.description == before.daemon.facts.description,
+           "the description of the instance is left as '" + at.daemon.facts.description + "'");
     for (const auto& target : s.targets) {
         auto daemon = at.daemon;
         auto then = before.daemon;

@@ -74,6 +74,7 @@ public:
         facts.driver = "btrfs";
         facts.last_used_at = "start-0";
         facts.running = true;
+        facts.description = "what people wrote";
         facts.disks = {{"root", "/", "default", true, false}};
     }
 
@@ -316,7 +317,8 @@ private:
         }
     }
 
-    /// The configuration is written last, with the state of power and a new generation in it.
+    /// The configuration is written last, with the state of power and a new generation in it. A snapshot of Incus 6.0
+    /// has no description, so that it is empty then.
     void put_back(const operation& o) {
         auto& on = disk_of(o.target);
         const auto found = on.snapshots.find(o.name);
@@ -326,6 +328,7 @@ private:
         put_files_back(on, found->second);
         if (o.target == "root") {
             config = found->second.config;
+            facts.description.clear();
             ++restores_;
             if (tells_generations) {
                 powered = found->second.powered;

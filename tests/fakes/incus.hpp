@@ -103,17 +103,17 @@ public:
             });
     }
 
-    core::expected<ports::swapped> change_keys(const ports::config_keys& keys, const std::string& expected,
-                                               milliseconds) override {
-        const auto lock_key = keys.find(std::string(core::lock_key_name));
-        const bool unlocks = lock_key != keys.end() && lock_key->second.empty();
-        const auto* name = unlocks ? "unlock" : "lock";
+    core::expected<ports::swapped> change(const ports::instance_change& what, const std::string& expected,
+                                          milliseconds) override {
+        const auto lock_key = what.keys.find(std::string(core::lock_key_name));
+        const auto* name = lock_key == what.keys.end() ? "change" : lock_key->second.empty() ? "unlock" : "lock";
         return guarded<ports::swapped>(name, core::reason::no_daemon, [&]() -> core::expected<ports::swapped> {
             await_power_change();
             if (expected != etag()) {
                 return ports::swapped::lost;
             }
-            for (const auto& [k, value] : keys) {
+            facts.description = what.description.value_or(facts.description);
+            for (const auto& [k, value] : what.keys) {
                 if (value.empty()) {
                     config.erase(k);
                 } else {

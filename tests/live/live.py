@@ -36,6 +36,8 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 _PRIVATE_INCUS = _ROOT / "tests" / "support" / "private-incus"
 _numbers = itertools.count(1)
 
+DESCRIPTION = "what people wrote: 'a' & \"b\""  # of every instance here; it stays what it is
+
 
 class TestCase(unittest.TestCase):
     @classmethod
@@ -111,6 +113,7 @@ def instance(pool="btrfs", image="tiny", rc=None, name=None, config=(), start=Tr
     name = name or f"t{os.getpid()}-{next(_numbers)}"
     try:
         incus("init", image, name, "--storage", pool, *itertools.chain(*(("--config", word) for word in config)))
+        incus("query", "-X", "PATCH", "-d", json.dumps({"description": DESCRIPTION}), f"/1.0/instances/{name}")
         if rc is not None:
             incus("file", "push", "-", f"{name}/etc/rc", "--mode", "0755", input=rc)
         if start:
@@ -118,6 +121,11 @@ def instance(pool="btrfs", image="tiny", rc=None, name=None, config=(), start=Tr
         yield name
     finally:
         delete(name)
+
+
+def settings(name):
+    """What the daemon says of an instance."""
+    return json.loads(incus("query", f"/1.0/instances/{name}").stdout)
 
 
 def delete(name):

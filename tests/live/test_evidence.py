@@ -2,7 +2,6 @@
 """What is left of an upgrade that was undone: evidence, the packages, the broken state. On a real Incus."""
 
 import contextlib
-import json
 import os
 import pathlib
 import re
@@ -161,7 +160,8 @@ class Evidence(live.TestCase):
                 self.addCleanup(live.delete, copy)
                 self.assertEqual(copy, f"{name}-failed-{report['transaction']}")
                 self.assertEqual(live.status(copy), "STOPPED")
-                about = json.loads(live.incus("query", f"/1.0/instances/{copy}").stdout)
+                about = live.settings(copy)
+                self.assertEqual(about["description"], live.DESCRIPTION)
                 kinds = {device: d["type"] for device, d in about["expanded_devices"].items()}
                 self.assertEqual(kinds["data"], "none")
                 if nic.returncode == 0:

@@ -91,6 +91,7 @@ class Crash(live.TestCase):
         if self.volume[1]:
             self.assertEqual(list(live.volume_snapshots(*self.volume)), snapshots)
         self.assertEqual(live.status(name), "RUNNING")
+        self.assertEqual(live.settings(name)["description"], live.DESCRIPTION)
         for key in "user.belay.transaction", "user.belay.restored":
             self.assertEqual(live.incus("config", "get", name, key).stdout.strip(), "")
         return last["outcome"]

@@ -142,7 +142,7 @@ class Refused(Web):
         self.refused("locked", "web1", "--", "true", env={"BELAY_TXN": "20261123t220000z-0001", "BELAY_INSTANCE": "web1"})
 
     def test_state_directories_that_cannot_be_written(self):
-        name = self.instance(rc=WEB)
+        name = self.web("btrfs")
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "file")
             path.write_text("")
@@ -175,10 +175,10 @@ class Refused(Web):
             self.assertEqual((run.returncode, report["reason"]), (1, "io-error"), report["message"])
             # The snapshot is deleted only when the outcome is on disk: by a recovery that can write again.
             self.assertEqual(self.snapshots(name), [f"belay-{report['transaction']}"])
-            started = live.incus("query", f"/1.0/instances/{name}").stdout
+            before = live.settings(name)
             live.belay("recover", "--state-dir", state, check=True)
-            self.assertEqual(json.loads(live.incus("query", f"/1.0/instances/{name}").stdout)["last_used_at"],
-                             json.loads(started)["last_used_at"], "what was restored and started is not touched again")
+            self.assertEqual(live.settings(name)["last_used_at"], before["last_used_at"],
+                             "what was restored and started is not touched again")
             history = json.loads(live.belay("history", "--format", "json", "--state-dir", state, check=True).stdout)
             self.assertEqual([entry["outcome"] for entry in history], ["rolled-back"])
         self.wait_for_web(name)
@@ -191,18 +191,14 @@ class Refused(Web):
             live.run("mount", "-t", "tmpfs", "-o", "size=40m,mode=0711", "tmpfs", folder, check=True)
             try:
                 live.incus("storage", "create", pool, "dir", f"source={folder}")
-                name = f"r{os.getpid()}"
-                try:
-                    live.incus("launch", "tiny", name, "--storage", pool)
+                with live.instance(pool=pool) as name:
                     live.sh(name, "head -c 22000000 /dev/urandom >/big")
                     before = live.tree(name)
                     code, report = live.report("run", "--no-checks", name, "--", "touch", "/begun")
                     self.assertEqual((code, report["reason"]), (3, "no-space"), report["message"])
                     self.assert_clean(name)
                     self.assert_same_tree(before, live.tree(name))
-                finally:
-                    live.delete(name)
-                    live.incus("storage", "delete", pool)
+                live.incus("storage", "delete", pool)
             finally:
                 live.run("umount", folder, check=True)
 

@@ -37,6 +37,7 @@ class Web(live.TestCase):
     def assert_clean(self, name):
         self.assertEqual(self.lock(name), "")
         self.assertEqual(self.snapshots(name), [])
+        self.assertEqual(live.settings(name)["description"], live.DESCRIPTION)
         self.assertEqual(live.status(name), "RUNNING")
 
     def assert_undone(self, name, before, code, report, reason):
@@ -70,6 +71,7 @@ class BothPools(Web):
             self.assertEqual(self.snapshots(name), [f"belay-{report['transaction']}"])
             self.assertEqual(report["snapshot"], f"belay-{report['transaction']}")
             self.assertEqual(self.lock(name), "")
+            self.assertEqual(live.settings(name)["description"], live.DESCRIPTION)
             self.assertEqual(report["downtime_seconds"], 0)
             self.assertEqual([p["name"] for p in report["phases"]],
                              ["preflight", "lock", "baseline", "snapshot", "upgrade", "verify", "commit"])
@@ -90,6 +92,19 @@ class BothPools(Web):
             code, report = live.report("run", *QUICK, name, "--", "sh", "-c", "rm -rf /var/www; echo broken >/etc/passwd; exit 100")
             self.assertEqual(report["command_exit"], 100)
             self.assert_undone(name, before, code, report, "command-failed")
+        self.on_both_pools(test)
+
+    def test_the_settings_of_the_instance_are_what_they_were(self):
+        def test(name):
+            before = live.settings(name)
+            self.assertEqual(live.belay("run", *QUICK, name, "--", "true").returncode, 0)
+            self.assertEqual(live.settings(name), before)
+            self.assertEqual(live.belay("run", *QUICK, name, "--", "false").returncode, 1)
+            undone = live.settings(name)
+            undone["last_used_at"] = before["last_used_at"]  # it was started
+            for config in "config", "expanded_config":  # and restored
+                undone[config]["volatile.uuid.generation"] = before[config]["volatile.uuid.generation"]
+            self.assertEqual(undone, before)
         self.on_both_pools(test)
 
     def test_a_command_that_does_not_exist_is_undone(self):

@@ -128,10 +128,10 @@ class GoWithTheInstance(Volumes):
 
     def test_stopped_for_the_snapshots(self):
         name, volume = self.database()
-        started = json.loads(live.incus("query", f"/1.0/instances/{name}").stdout)["last_used_at"]
+        started = live.settings(name)["last_used_at"]
         code, report = self.run_on(name, self.UPGRADE, "--snapshot-mode", "stopped")
         self.assertEqual(code, 0, report["message"])
-        self.assertNotEqual(json.loads(live.incus("query", f"/1.0/instances/{name}").stdout)["last_used_at"], started)
+        self.assertNotEqual(live.settings(name)["last_used_at"], started)
         self.assertGreater(report["downtime_seconds"], 0)
         self.assertEqual(live.status(name), "RUNNING")
         code, report = self.run_on(name, "exit 3", "--snapshot-mode", "stopped")

@@ -121,11 +121,9 @@ TEST_CASE("an upgrade is undone by the adapter alone", "[live]") {
     CHECK(seen->facts.server.size() == 64);
     CHECK(timed("examine", [&] { return g.host.examine(10s); }));
     CHECK(timed("check_restorable", [&] { return g.host.check_restorable(seen->facts, {}, 10s); }));
-    const auto swapped = timed("change_keys", [&] {
-        return g.host.change_keys({{lock_key, "mine"}}, seen->etag, 10s);
-    });
+    const auto swapped = timed("change", [&] { return g.host.change({{{lock_key, "mine"}}}, seen->etag, 10s); });
     CHECK(swapped == ports::swapped::done);
-    CHECK(*g.host.change_keys({{lock_key, "theirs"}}, seen->etag, 10s) == ports::swapped::lost);
+    CHECK(*g.host.change({{{lock_key, "theirs"}}}, seen->etag, 10s) == ports::swapped::lost);
     CHECK(g.host.examine(10s)->lock == "mine");
 
     REQUIRE(timed("snapshot", [&] { return g.host.snapshot("root", "belay-t", 30s); }));

