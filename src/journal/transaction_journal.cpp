@@ -107,9 +107,8 @@ core::expected<void> transaction_journal::save(const std::string& file, std::str
     const auto path = where_.directory / file;
     BELAY_TRY_VOID(make_directory(files_, path.parent_path()));
     const unique_fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
-    const int problem = fd.get() < 0 ? errno : write_all(files_, fd.get(), text);
-    if (problem != 0) {
-        return std::unexpected(io_failure("could not save " + path.string(), problem));
+    if (fd.get() < 0 || write_all(files_, fd.get(), text) != 0) {
+        return std::unexpected(io_failure("could not save " + path.string(), errno));
     }
     return {};
 }

@@ -211,6 +211,26 @@ TEST_CASE("a really full file system leaves whole records", "[journal]") {
     CHECK_FALSE(contents->torn);
     CHECK(contents->records.size() == done);
     CHECK_FALSE(journal->log(std::string(100'000, 'x')));
+    const auto saved = journal->save("evidence/big", std::string(100'000, 'x'));
+    REQUIRE_FALSE(saved);
+    CHECK(saved.error().cause == "No space left on device");
+}
+
+TEST_CASE("what is saved beside the journal is read again, and a failure says why", "[journal]") {
+    const sample s;
+    const std::string text("not only \xff text\0\n", 19);
+    REQUIRE(s.journal->save("evidence/piece", text));
+    CHECK(*s.journal->load("evidence/piece") == text);
+    REQUIRE(s.journal->save("evidence/piece", "")); // in its place
+    CHECK(s.journal->load("evidence/piece")->empty());
+    CHECK_FALSE(s.journal->load("evidence/none"));
+
+    const auto folder = s.journal->files().journal.parent_path();
+    fs::create_symlink("/dev/null", folder / "link");
+    const auto linked = s.journal->save("link", "x");
+    REQUIRE_FALSE(linked);
+    CHECK(linked.error().cause == "Too many levels of symbolic links");
+    CHECK(linked.error().message.find((folder / "link").string()) != std::string::npos);
 }
 
 TEST_CASE("an interrupted journal is gone on with, without what was torn", "[journal]") {
