@@ -218,7 +218,8 @@ TEST_CASE("a really full file system leaves whole records", "[journal]") {
 
 TEST_CASE("what is saved beside the journal is read again, and a failure says why", "[journal]") {
     const sample s;
-    const std::string text("not only \xff text\0\n", 19);
+    using namespace std::string_literals;
+    const auto text = "not only \xff text\0\n"s;
     REQUIRE(s.journal->save("evidence/piece", text));
     CHECK(*s.journal->load("evidence/piece") == text);
     REQUIRE(s.journal->save("evidence/piece", "")); // in its place
