@@ -111,6 +111,12 @@ local_settings decode_local(const json& found) {
     return {decode_texts(member(found, "config")), decode_device_settings(member(found, "devices"))};
 }
 
+/// `snapshots.schedule` of a configuration; none when it is empty, too.
+std::optional<std::string> schedule_in(const json& config) {
+    auto schedule = text(config, schedule_key);
+    return schedule.empty() ? std::nullopt : std::optional(std::move(schedule));
+}
+
 snapshot_state decode_one_snapshot(const json& found) {
     snapshot_state s;
     const auto name = text(found, "name");
@@ -381,11 +387,7 @@ copied_instance decode_for_copy(std::string_view body) {
 own_schedule decode_own_schedule(std::string_view body) {
     const auto whole = parse(body);
     const auto& found = member(whole, "metadata");
-    own_schedule s{{}, text(found, "description")};
-    if (auto schedule = text(member(found, "config"), schedule_key); !schedule.empty()) {
-        s.schedule = std::move(schedule);
-    }
-    return s;
+    return {schedule_in(member(found, "config")), text(found, "description")};
 }
 
 server_state decode_server(std::string_view body) {
@@ -455,9 +457,7 @@ volume_state decode_volume(std::string_view body) {
     volume_state v;
     v.content = text(found, "content_type");
     v.size = parse_size(text(member(found, "config"), "size"));
-    if (const auto schedule = text(member(found, "config"), schedule_key); !schedule.empty()) {
-        v.schedule = schedule;
-    }
+    v.schedule = schedule_in(member(found, "config"));
     for (const auto& user : member(found, "used_by")) {
         const auto path = text(user);
         if (is_instance(path)) {

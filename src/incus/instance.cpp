@@ -88,6 +88,7 @@ core::expected<instance_state> instance::look(const deadline& until) {
     return read_state(r);
 }
 
+/// Every reading of the instance, so that its newest description is known.
 core::expected<instance_state> instance::read_state(const response& r) {
     auto seen = decode_instance(r.body);
     if (seen) {
@@ -363,6 +364,7 @@ std::vector<long> instance::copies_now() const {
     return copies;
 }
 
+/// For a change, which would empty it otherwise (bodies.hpp).
 core::expected<std::string> instance::description_now(const deadline& until) {
     if (!is_fresh(description_.read)) {
         BELAY_TRY_VOID(look(until));

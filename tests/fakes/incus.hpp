@@ -112,7 +112,9 @@ public:
             if (expected != etag()) {
                 return ports::swapped::lost;
             }
-            facts.description = what.description.value_or(facts.description);
+            if (what.description) {
+                facts.description = *what.description;
+            }
             for (const auto& [k, value] : what.keys) {
                 if (value.empty()) {
                     config.erase(k);
