@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several scripts for sh as one program in the instance: its text, and what is read of its output. Starts nothing.
 #pragma once
+#include "ports/checks.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -17,9 +19,8 @@ struct batch_script {
     std::vector<std::string> args;
 };
 
-/// The variable that marks the processes of one run. The program must be started with it; each script finds in it that
-/// value, with a dot and its own number behind it.
-inline constexpr const char* run_variable = "BELAY_CHECK_RUN";
+/// The program must be started with it; each script finds in it that value, with a dot and its own number behind it.
+using ports::run_variable;
 
 inline constexpr const char* batch_word = "go\n";
 

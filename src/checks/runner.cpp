@@ -405,37 +405,4 @@ void runner::prepare(const std::vector<core::check_spec>& specs, const std::opti
     }
 }
 
-namespace {
-
-/// Ended, and awaited, with this.
-class listing_on_a_thread : public ports::pending_listing {
-public:
-    template <class List>
-    explicit listing_on_a_thread(List list)
-        : thread_([this, list](const std::stop_token& stop) { found_ = list(stop); }) {}
-
-    std::optional<std::string> take(std::stop_token stop) override {
-        const std::stop_callback forward(stop, [this] { thread_.request_stop(); });
-        if (thread_.joinable()) {
-            thread_.join();
-        }
-        return std::exchange(found_, std::nullopt);
-    }
-
-private:
-    std::optional<std::string> found_;
-    std::jthread thread_; ///< the last member: it uses the other
-};
-
-} // namespace
-
-std::unique_ptr<ports::pending_listing> runner::begin_listing(const core::check_spec& listing,
-                                                              const ports::hook_context& context) {
-    return std::make_unique<listing_on_a_thread>([this, listing, context](const std::stop_token& stop) {
-        printed text;
-        const auto reading = run_one(listing, context, stop, text);
-        return reading.how == core::health::pass ? std::optional(std::move(text.out)) : std::nullopt;
-    });
-}
-
 } // namespace belay::checks

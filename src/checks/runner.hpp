@@ -82,8 +82,7 @@ public:
     ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
                      const ports::hook_context& context, std::stop_token stop) override;
 
-    std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec& listing,
-                                                          const ports::hook_context& context) override;
+    void sweep(const std::string& run_id) override;
 
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context& context,
                                            const std::string& input, std::stop_token stop) override;
@@ -129,7 +128,6 @@ private:
                                                   const std::string& input, const ports::output_sink& sink,
                                                   std::stop_token stop);
     core::expected<std::string> text_of(const std::string& file);
-    void sweep(const std::string& run_id);
 
     ports::host& host_;
     witness saw_;

@@ -111,6 +111,17 @@ local_settings decode_local(const json& found) {
     return {decode_texts(member(found, "config")), decode_device_settings(member(found, "devices"))};
 }
 
+/// What follows this in the names of an object's members.
+std::vector<std::string> names_behind(std::string_view prefix, const json& object) {
+    std::vector<std::string> names;
+    for (auto at = object.begin(); object.is_object() && at != object.end(); ++at) {
+        if (at.key().starts_with(prefix)) {
+            names.push_back(at.key().substr(prefix.size()));
+        }
+    }
+    return names;
+}
+
 /// `snapshots.schedule` of a configuration; none when it is empty, too.
 std::optional<std::string> schedule_in(const json& config) {
     auto schedule = text(config, schedule_key);
@@ -328,7 +339,9 @@ core::expected<instance_state> decode_instance(std::string_view body) {
     s.facts.ephemeral = truth(found, "ephemeral");
     s.facts.location = text(found, "location") == "none" ? std::string() : text(found, "location");
     s.facts.description = text(found, "description");
-    s.facts.effective_schedule = text(member(found, "expanded_config"), schedule_key);
+    const auto& expanded = member(found, "expanded_config");
+    s.facts.effective_schedule = text(expanded, schedule_key);
+    s.variables = names_behind("environment.", expanded);
     if (const auto own = s.local.config.find(schedule_key); own != s.local.config.end()) {
         s.facts.schedule = own->second;
     }

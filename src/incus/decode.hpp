@@ -52,9 +52,10 @@ struct local_settings {
 /// What a GET of an instance says; `driver` of the facts stays empty, and `server`.
 struct instance_state {
     core::instance_facts facts;
-    std::string status;   ///< Running, Stopped, Frozen, …
-    std::string lock;     ///< value of the lock key
-    std::string restored; ///< value of the key that says which transaction's restore succeeded
+    std::string status;                 ///< Running, Stopped, Frozen, …
+    std::string lock;                   ///< value of the lock key
+    std::string restored;               ///< value of the key that says which transaction's restore succeeded
+    std::vector<std::string> variables; ///< names of those that every program gets (environment.*)
     local_settings local;
 };
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
+#include <utility>
 
 namespace belay::incus {
 namespace {
@@ -28,11 +30,17 @@ ports::guest_command question(const ports::guest_command& about, std::vector<std
     return q;
 }
 
-/// As much of a command as fits into a line.
-std::string in_short(const std::vector<std::string>& argv) {
+/// As much of a command as fits into a line, and of each word only its beginning: one may be a whole script.
+std::string in_short(std::vector<std::string> argv) {
     constexpr std::size_t longest = 60;
-    auto text = core::printable(fmt::format("{}", fmt::join(argv, " ")));
-    return text.size() > longest ? text.substr(0, longest) + "…" : text;
+    constexpr std::size_t longest_word = 30;
+    const auto cut = [](std::string text, std::size_t most) {
+        return text.size() > most ? text.substr(0, most) + "…" : text;
+    };
+    for (auto& word : argv) {
+        word = cut(std::move(word), longest_word);
+    }
+    return cut(core::printable(fmt::format("{}", fmt::join(argv, " "))), longest);
 }
 
 ports::guest_command proof() {
@@ -96,6 +104,83 @@ void instance::prepare(const ports::guest_command& command, ports::readiness how
     if (!command.interactive) {
         standby_.prepare(program_for(command), how_far);
     }
+}
+
+namespace {
+
+/// What a program may print before it waits.
+constexpr std::size_t most_before = 1U << 20U;
+
+class program_before_its_input : public ports::begun_program {
+public:
+    using note = std::function<void(std::chrono::steady_clock::time_point begin)>;
+
+    /// `ran` is told when it has ended, and since when it was waited for.
+    program_before_its_input(guest_program program, const std::string& mark, note ran)
+        : program_(std::move(program)), mark_(mark + "\n"), ran_(std::move(ran)) {}
+
+    ~program_before_its_input() override {
+        if (!waits_ && program_.is_running()) {
+            program_.end_early();
+        }
+    }
+
+    program_before_its_input(const program_before_its_input&) = delete;
+    program_before_its_input& operator=(const program_before_its_input&) = delete;
+
+    progress await(milliseconds limit, std::stop_token stop) override {
+        begin_ = std::chrono::steady_clock::now();
+        const auto listen = [this](core::output::stream from, std::string_view piece) {
+            if (from == core::output::stream::out) {
+                printed_ += piece;
+            }
+        };
+        if (!waits_) {
+            program_.read_on(
+                limit, listen, [this] { return is_said() || printed_.size() > most_before; }, stop);
+            waits_ = is_said();
+            printed_.resize(printed_.size() - (waits_ ? mark_.size() : 0));
+        }
+        if (!program_.is_running() || printed_.size() > most_before) {
+            return progress::over;
+        }
+        return waits_ ? progress::waits : progress::runs;
+    }
+
+    const std::string& printed() const override { return printed_; }
+
+    core::expected<ports::guest_exit> go_on(const std::string& input, milliseconds limit,
+                                            const ports::output_sink& sink, std::stop_token stop) override {
+        auto end = program_.go_on(input, limit, sink, stop);
+        ran_(begin_);
+        return end;
+    }
+
+private:
+    bool is_said() const {
+        return printed_.ends_with(mark_) &&
+               (printed_.size() == mark_.size() || printed_[printed_.size() - mark_.size() - 1] == '\n');
+    }
+
+    guest_program program_;
+    std::string mark_; ///< with the end of its line
+    note ran_;
+    std::string printed_;
+    bool waits_{false};
+    std::chrono::steady_clock::time_point begin_;
+};
+
+} // namespace
+
+std::unique_ptr<ports::begun_program> instance::begin(const ports::guest_command& command, const std::string& mark,
+                                                      milliseconds limit, std::stop_token stop) {
+    const deadline until(limit);
+    auto program = standby_.take(program_for(command), limit, stop);
+    if (!program.begin_without_input(std::max(until.left(), milliseconds{1}), stop)) {
+        return nullptr;
+    }
+    return std::make_unique<program_before_its_input>(std::move(program), mark,
+                                                      [this, command](auto begin) { note_run(command, begin); });
 }
 
 /// The daemon ignores a folder that does not exist and runs the command in / instead: so it is asked first. Without a

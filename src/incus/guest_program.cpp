@@ -85,6 +85,35 @@ core::expected<ports::guest_exit> guest_program::finish(const ports::output_sink
     return ports::guest_exit{how == waiter::why::stopped ? ports::ended::cancelled : ports::ended::timed_out, 0};
 }
 
+bool guest_program::begin_without_input(milliseconds limit, const std::stop_token& stop) {
+    if (stop.stop_requested()) {
+        return false;
+    }
+    buffer_ = std::make_unique_for_overwrite<char[]>(piece_size);
+    waiter patience(stop);
+    const auto made = make_run(patience, clock::now() + limit);
+    return made && *made == waiter::why::ready;
+}
+
+void guest_program::read_on(milliseconds limit, const ports::output_sink& sink, const std::function<bool()>& enough,
+                            const std::stop_token& stop) {
+    sink_ = &sink;
+    waiter patience(stop);
+    (void)attend(patience, clock::now() + limit, enough);
+    sink_ = nullptr;
+}
+
+core::expected<ports::guest_exit> guest_program::go_on(std::string_view input, milliseconds limit,
+                                                       const ports::output_sink& sink, const std::stop_token& stop) {
+    until_ = limit > milliseconds::zero() ? std::optional(clock::now() + limit) : std::nullopt;
+    if (stop.stop_requested()) {
+        return ports::guest_exit{ports::ended::cancelled, 0};
+    }
+    begun_ = waiter::why::ready;
+    feed(input);
+    return finish(sink, stop);
+}
+
 void guest_program::run_for_nothing(milliseconds limit, const std::stop_token& stop) {
     if (!given_up()) {
         command_.input.clear();
@@ -204,14 +233,15 @@ std::vector<pollfd> guest_program::interests() const {
     return which;
 }
 
-/// Until the program has ended and its output was read.
-waiter::why guest_program::attend(waiter& patience, std::optional<time_point> until) {
+/// Until the program has ended and its output was read, or there was enough of that.
+waiter::why guest_program::attend(waiter& patience, std::optional<time_point> until,
+                                  const std::function<bool()>& enough) {
     for (bool draining = false;;) {
         end_->advance();
         for (const auto which : {in, out, err, control}) {
             advance(which);
         }
-        if (end_->ended() && drained()) {
+        if ((end_->ended() && drained()) || (enough && enough())) {
             return waiter::why::ready;
         }
         if (end_->ended() && !draining) {

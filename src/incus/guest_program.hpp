@@ -7,6 +7,7 @@
 #include "ports/host.hpp"
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -44,6 +45,23 @@ public:
     /// The other half, for what has begun without an error. The limit is that of begin().
     core::expected<ports::guest_exit> finish(const ports::output_sink& sink, const std::stop_token& stop);
 
+    /// Begins it, once, without its input. False when it could not be begun within the limit.
+    bool begin_without_input(core::milliseconds limit, const std::stop_token& stop);
+
+    /// Behind that: reads what it prints until there is enough of that, or it has ended; at most for `limit`.
+    void read_on(core::milliseconds limit, const ports::output_sink& sink, const std::function<bool()>& enough,
+                 const std::stop_token& stop);
+
+    /// Whether it runs, as far as that is known, and could be given its input.
+    bool is_running() const { return is_started() && !end_->ended() && !given_up(); }
+
+    /// Behind begin_without_input: gives it its input and waits for its end, as run() does.
+    core::expected<ports::guest_exit> go_on(std::string_view input, core::milliseconds limit,
+                                            const ports::output_sink& sink, const std::stop_token& stop);
+
+    /// Behind that as well: ends it, as at a limit.
+    void end_early();
+
     /// Of one that is prepared and wanted by nobody: runs it without input, so that it is not left to the daemon as one
     /// that failed.
     void run_for_nothing(core::milliseconds limit, const std::stop_token& stop);
@@ -69,8 +87,7 @@ private:
     core::expected<void> open_streams(const std::vector<stream>& which);
     core::expected<wire> connection() const;
     void feed(std::string_view input);
-    waiter::why attend(waiter& patience, std::optional<time_point> until);
-    void end_early();
+    waiter::why attend(waiter& patience, std::optional<time_point> until, const std::function<bool()>& enough = {});
     std::vector<pollfd> interests() const;
     void advance(stream which);
     void take(stream which, std::string_view bytes);

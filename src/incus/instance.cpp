@@ -101,7 +101,8 @@ core::expected<instance_state> instance::read_state(const response& r) {
 core::expected<ports::examined> instance::as_seen(core::expected<response> answer) {
     BELAY_TRY(const response, r, checked(std::move(answer)));
     BELAY_TRY(instance_state, seen, read_state(r));
-    return ports::examined{std::move(seen.facts), std::move(seen.lock), std::move(seen.restored), r.etag};
+    return ports::examined{std::move(seen.facts),    std::move(seen.lock), std::move(seen.restored), r.etag, {},
+                           std::move(seen.variables)};
 }
 
 void instance::keep_for_later(const std::vector<std::string>& paths, std::vector<core::expected<response>>&& read,

@@ -10,8 +10,8 @@
 
 namespace belay::incus {
 
-/// All calls but `exec` and `prepare` belong to one thread. Those have connections of their own, and may be called from
-/// several at once and beside the others.
+/// All calls but `exec`, `begin` and `prepare` belong to one thread. Those have connections of their own, and may be
+/// called from several at once and beside the others.
 ///
 /// Words of errors beyond those of the port: io_error for a request that the daemon refused or could not do (pause,
 /// discard, a stop), with the daemon's own words as the cause. Requests that change something repeat themselves while
@@ -61,6 +61,8 @@ public:
     core::expected<void> prove_status(core::milliseconds limit) override;
     void prepare(const ports::guest_command& command, ports::readiness how_far) override;
     void prepare_proof() override;
+    std::unique_ptr<ports::begun_program> begin(const ports::guest_command& command, const std::string& mark,
+                                                core::milliseconds limit, std::stop_token stop) override;
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
                                            const ports::output_sink& sink, std::stop_token stop) override;
 

@@ -42,20 +42,14 @@ struct round {
     bool proved_running{false};          ///< a program was run in the instance, and how it ended is known
 };
 
-/// A listing that is under way. It ends with this, or before.
-class pending_listing {
-public:
-    virtual ~pending_listing() = default;
-
-    /// Waits for its end, which has the listing's limit, or cuts it short. What round::listed says.
-    virtual std::optional<std::string> take(std::stop_token stop) = 0;
-};
+/// In the environment of all that a hook starts in the instance, so that sweep() finds it.
+inline constexpr const char* run_variable = "BELAY_CHECK_RUN";
 
 class checks {
 public:
     virtual ~checks() = default;
 
-    /// Says what run, begin_listing or gather is likely to be called with next, and how far what it runs in the
+    /// Says what run or gather is likely to be called with next, and how far what it runs in the
     /// instance may be brought; as host::prepare.
     virtual void prepare(const std::vector<core::check_spec>& /*specs*/,
                          const std::optional<core::check_spec>& /*listing*/, const hook_context& /*context*/,
@@ -67,9 +61,8 @@ public:
     virtual round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
                       const hook_context& context, std::stop_token stop) = 0;
 
-    /// Begins a listing, as that of a round, and does not wait for it. Nothing else of this port need wait meanwhile.
-    virtual std::unique_ptr<pending_listing> begin_listing(const core::check_spec& listing,
-                                                           const hook_context& context) = 0;
+    /// Kills what was left behind in the instance by what had `run_variable` with this value.
+    virtual void sweep(const std::string& run_id) = 0;
 
     /// Runs a hook once, and only once: unlike a check it may change something. `input` is for its standard input, if
     /// it runs on the host. A hook that fails, hangs or is cut short is a reading that fails, as of a check. Error:

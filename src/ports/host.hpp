@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <stop_token>
 #include <string_view>
 
@@ -17,10 +18,11 @@ using core::milliseconds;
 /// What a GET of the instance said.
 struct examined {
     core::instance_facts facts;
-    std::string lock;       ///< value of the lock key, empty when there is none
-    std::string restored{}; ///< value of the key that says which transaction's restore succeeded
-    std::string etag;       ///< identifies this state of the instance's configuration
-    std::string daemon{};   ///< as of daemon(), when the server was first read
+    std::string lock;                     ///< value of the lock key, empty when there is none
+    std::string restored{};               ///< value of the key that says which transaction's restore succeeded
+    std::string etag;                     ///< identifies this state of the instance's configuration
+    std::string daemon{};                 ///< as of daemon(), when the server was first read
+    std::vector<std::string> variables{}; ///< the names of those that its configuration gives to every program
 };
 
 /// What keep() did, and saw along the way.
@@ -81,6 +83,30 @@ struct guest_exit {
 };
 
 using output_sink = std::function<void(core::output::stream, std::string_view)>;
+
+/// A program that was begun without its input. When this goes it is told that there will be none, or killed if it has
+/// not come so far.
+class begun_program {
+public:
+    enum class progress {
+        runs,  ///< it has not said yet that it waits
+        waits, ///< it has: go_on() is next
+        over   ///< it has ended, or cannot be reached
+    };
+
+    virtual ~begun_program() = default;
+
+    /// Reads on, at most for `limit`, until the program waits or is over.
+    virtual progress await(milliseconds limit, std::stop_token stop) = 0;
+
+    /// What it has printed on its output before it said so.
+    virtual const std::string& printed() const = 0;
+
+    /// Once, when it waits: gives it its input, and waits for its end. As of exec. It gets nothing when a stop was
+    /// requested before.
+    virtual core::expected<guest_exit> go_on(const std::string& input, milliseconds limit, const output_sink& sink,
+                                             std::stop_token stop) = 0;
+};
 
 class host {
 public:
@@ -180,6 +206,13 @@ public:
 
     /// The same for the program of prove_running, as a spare.
     virtual void prepare_proof() {}
+
+    /// Begins with a program without its input. `mark`: the line by which it says that it waits for that. Nothing when
+    /// it could not be begun within `limit`; that is always right, and such a program is for exec().
+    virtual std::unique_ptr<begun_program> begin(const guest_command& /*command*/, const std::string& /*mark*/,
+                                                 milliseconds /*limit*/, std::stop_token /*stop*/) {
+        return nullptr;
+    }
 
     /// Runs a program in the instance and waits for its end. `limit` 0: without end. `sink` is called on this thread.
     /// Safe to call from several threads, and beside any other call: it uses none of their connections. An error means

@@ -3,6 +3,7 @@
 #include "core/coverage.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
+#include "core/waiting_command.hpp"
 #include "run/baseline.hpp"
 #include "run/limits.hpp"
 #include "run/outcome.hpp"
@@ -202,8 +203,7 @@ core::expected<void> transaction::clear_half_made(const std::string& target) {
 core::finished transaction::snapshot(const std::string& target, int attempt_number) {
     auto done = attempt_number > 1 ? clear_half_made(target) : core::expected<void>{};
     if (done) {
-        done =
-            world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [this] { begin_listing_beside(); });
+        done = world_.host.snapshot(target, snapshot_name(), plan().limit.operation, [this] { begin_beside(); });
     }
     return patient({core::act::snapshot, target}, outcome_of(done));
 }
@@ -218,8 +218,19 @@ ports::guest_command transaction::command_in_guest() const {
             .interactive = command.interactive};
 }
 
+/// The command that waits already, or else the one that is begun now.
+core::expected<ports::guest_exit> transaction::run_command(const ports::output_sink& sink) {
+    const auto stop = world_.inbox.interrupts();
+    if (is_waiting_beside()) {
+        const auto command = std::move(beside_);
+        return command->go_on(std::string(core::turn_word), plan().limit.upgrade, sink, stop);
+    }
+    end_beside();
+    prepare_verify();
+    return world_.host.exec(command_in_guest(), plan().limit.upgrade, sink, stop);
+}
+
 core::finished transaction::upgrade() {
-    end_listing_beside();
     std::uint64_t bytes = 0;
     const auto sink = [&](core::output::stream from, std::string_view piece) {
         bytes += piece.size();
@@ -229,8 +240,7 @@ core::finished transaction::upgrade() {
             emit(core::warned{core::describe(logged.error())});
         }
     };
-    prepare_verify();
-    const auto end = world_.host.exec(command_in_guest(), plan().limit.upgrade, sink, world_.inbox.interrupts());
+    const auto end = run_command(sink);
     if (auto logged = world_.journal.finish_log(); !logged && !log_failed_) {
         emit(core::warned{core::describe(logged.error())});
     }

@@ -2,46 +2,19 @@
 // What is saved before a rollback throws it away, and which packages the command changed. Nothing here stands in the
 // way of a rollback.
 #include "core/coverage.hpp"
-#include "core/drivers.hpp"
 #include "core/text.hpp"
-#include "run/limits.hpp"
 #include "run/outcome.hpp"
+#include "run/package_listing.hpp"
 #include "run/transaction.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <utility>
 
 namespace belay::run {
 
 namespace {
 
-constexpr core::milliseconds list_limit{10'000};
-constexpr std::string_view head_of_list = "belay: packages";
-constexpr std::string_view end_of_list = "belay: end of packages";
 const std::string before_file = "packages-before";
-const std::string list_name = "package-list";
-
-/// Lists the packages between two marks. Incus now and then loses the output of a program that ends within
-/// milliseconds, a program may be ended half-way, and of much output only the end may be there: what is missing would
-/// read as packages that are gone.
-std::string list_script() {
-    return fmt::format("echo '{}'\n({}) && echo '{}'", head_of_list, core::package_list_script, end_of_list);
-}
-
-/// Nothing unless it is all there.
-std::optional<core::package_list> whole_list(std::string_view text) {
-    const bool whole = text.starts_with(head_of_list) && text.find(end_of_list) != std::string_view::npos;
-    return whole ? std::optional(core::parse_packages(text)) : std::nullopt;
-}
-
-core::check_spec package_lister() {
-    core::check_spec spec;
-    spec.name = list_name;
-    spec.args = {list_script()};
-    spec.timeout = list_limit;
-    return spec;
-}
 
 /// The command line of a shell command of the user's, since its name does not say what it is.
 std::string asked_for(const std::vector<core::check_spec>& collectors, const std::string& name) {
@@ -82,33 +55,6 @@ std::optional<core::check_spec> transaction::listing_in_baseline() const {
 std::optional<core::check_spec> transaction::listing_after() const {
     const bool wanted = plan().lists_packages && !state().packages && world_.journal.load(before_file);
     return wanted ? std::optional(package_lister()) : std::nullopt;
-}
-
-/// Whether the packages before the command can be listed while the snapshots are taken.
-bool transaction::lists_beside() const {
-    return plan().lists_packages && goes_on_beside();
-}
-
-/// Whether the instance is asked for nothing between the baseline and the command but its snapshots, and goes on while
-/// they are taken.
-bool transaction::goes_on_beside() const {
-    return plan().pre.empty() && !plan().quiesces() && !settled_plan().pauses &&
-           core::never_freezes(examined_.facts.driver);
-}
-
-/// Not before the daemon has begun with the snapshot, so that its own work and the start of a program do not meet.
-void transaction::begin_listing_beside() {
-    if (std::exchange(lists_with_snapshot_, false)) {
-        beside_ = world_.checks.begin_listing(package_lister(), context(core::act::baseline, 1));
-    }
-}
-
-/// What was begun so is over before the command begins.
-void transaction::end_listing_beside() {
-    if (beside_) {
-        note_packages_before(beside_->take(world_.inbox.interrupts()));
-        beside_.reset();
-    }
 }
 
 /// Nothing was listed when the instance has no package manager, or does not say all of it.

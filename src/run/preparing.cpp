@@ -3,6 +3,8 @@
 // program that is not prepared, or not any more, is begun when its turn comes.
 #include "run/transaction.hpp"
 
+#include <utility>
+
 namespace belay::run {
 
 using ports::readiness;
@@ -18,16 +20,18 @@ void transaction::prepare_baseline() {
 /// While the baseline is taken, or what comes before it when there is none; not with the snapshot, beside which the
 /// packages are listed. The command begins only when its turn has come. An undo has none.
 void transaction::prepare_command() {
-    if (!plan().undoes_kept && goes_on_beside()) {
-        world_.host.prepare(command_in_guest(), readiness::accepted);
+    const auto beside = plan().undoes_kept ? std::nullopt : command_beside();
+    if (beside) {
+        world_.host.prepare(*beside, readiness::accepted);
     }
 }
 
-/// While the command runs: behind a short one all is ready, behind a long one these have been run for nothing. A
-/// restart would come in between.
+/// Before the command begins, or while it runs: behind a short one all is ready, behind a long one these have been run
+/// for nothing. A restart would come in between.
 void transaction::prepare_verify() {
     const auto& command = plan().command;
-    if (command.interactive || plan().restart == core::restart_policy::always) {
+    if (command.interactive || plan().restart == core::restart_policy::always ||
+        std::exchange(verify_is_prepared_, true)) {
         return;
     }
     const auto lister = listing_after();

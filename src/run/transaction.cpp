@@ -80,7 +80,7 @@ void transaction::take(const core::perform& what) {
 }
 
 void transaction::take(const core::decide& what) {
-    beside_.reset(); // of a command that did not begin
+    end_beside(); // of a command that did not begin
     emit(core::decided{what.what});
 }
 

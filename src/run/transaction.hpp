@@ -82,6 +82,7 @@ private:
     core::finished snapshot(const std::string& target, int attempt_number);
     ports::guest_command command_in_guest() const;
     core::finished upgrade();
+    core::expected<ports::guest_exit> run_command(const ports::output_sink& sink);
     core::finished restart();
     core::finished ended_command(const ports::guest_exit& end, std::uint64_t bytes);
     std::optional<core::error> lost_meanwhile(int exit_code);
@@ -96,6 +97,17 @@ private:
     core::expected<bool> swap_lock();
     core::expected<void> clear_half_made(const std::string& target);
     std::string own_lock() const;
+
+    // beside.cpp: what is begun while the snapshot is taken
+    bool goes_on_beside() const;
+    bool lists_beside() const;
+    bool waits_beside() const;
+    std::optional<ports::guest_command> command_beside() const;
+    std::string listing_run() const;
+    void begin_beside();
+    void listen_beside(core::milliseconds limit);
+    bool is_waiting_beside();
+    void end_beside();
 
     // preparing.cpp: what is likely to be run in the instance next
     void prepare_baseline();
@@ -123,10 +135,6 @@ private:
     std::optional<core::check_spec> listing_before() const;
     std::optional<core::check_spec> listing_in_baseline() const;
     std::optional<core::check_spec> listing_after() const;
-    bool goes_on_beside() const;
-    bool lists_beside() const;
-    void begin_listing_beside();
-    void end_listing_beside();
     void note_packages_before(const std::optional<std::string>& listed);
     std::optional<core::package_diff> packages_changed(const std::optional<std::string>& listed) const;
     std::vector<std::string> save_evidence(std::vector<ports::evidence> pieces);
@@ -205,13 +213,15 @@ private:
     bool record_lost_{false};
     bool left_{false}; ///< something is left for a recovery
     bool log_failed_{false};
-    std::optional<ports::examined> seen_along_;      ///< read with something else, for the swap of keys that follows
-    bool lists_with_snapshot_{false};                ///< the packages before the command are listed beside it
-    std::unique_ptr<ports::pending_listing> beside_; ///< that listing
-    std::optional<double> paused_at_;                ///< the instance is stopped for its snapshots since
-    bool restore_lost_{false};                       ///< the answer of the last one never came
-    std::vector<core::record> unwritten_;            ///< what could not be journalled, until it can
-    std::string daemon_;                             ///< the process that the daemon was when it was last known
+    std::optional<ports::examined> seen_along_;    ///< read with something else, for the swap of keys that follows
+    bool begins_beside_{false};                    ///< with the next snapshot
+    std::unique_ptr<ports::begun_program> beside_; ///< and that is it
+    bool is_heard_{false};                         ///< it has said all that it says before the command
+    bool verify_is_prepared_{false};
+    std::optional<double> paused_at_;     ///< the instance is stopped for its snapshots since
+    bool restore_lost_{false};            ///< the answer of the last one never came
+    std::vector<core::record> unwritten_; ///< what could not be journalled, until it can
+    std::string daemon_;                  ///< the process that the daemon was when it was last known
     int daemon_losses_{0};
     ports::examined examined_;
     std::unique_ptr<ports::held_lock> held_;

@@ -38,7 +38,7 @@ core::finished transaction::baseline(int attempt_number) {
     const auto about = context(core::act::baseline, attempt_number);
     core::finished f;
     f.what = {core::act::baseline, {}};
-    lists_with_snapshot_ = lists_beside();
+    begins_beside_ = true;
     if (!plan().checks.empty()) {
         prepare_command();
     }

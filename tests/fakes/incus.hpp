@@ -69,7 +69,8 @@ public:
             auto seen = facts;
             seen.running = facts.running && !frozen;
             tell_schedules(seen);
-            return ports::examined{std::move(seen), lock(), key(core::restored_key_name), etag(), daemon_process};
+            return ports::examined{std::move(seen), lock(),         key(core::restored_key_name),
+                                   etag(),          daemon_process, variables};
         });
     }
 
@@ -255,7 +256,8 @@ public:
     }
 
     void prepare(const ports::guest_command& what, ports::readiness how_far) override {
-        note_prepared(what.argv.front(), how_far);
+        const bool waits = what.argv.front() == "sh"; // sh -c TEXT sh COMMAND…
+        note_prepared(waits ? what.argv.size() > 4 ? what.argv[4] + " that waits" : "sh" : what.argv.front(), how_far);
     }
 
     void prepare_proof() override { note_prepared("proof", ports::readiness::spare); }
@@ -274,14 +276,27 @@ public:
         if (what.argv.front() == "sh") {
             return run_script(what.argv.back(), sink);
         }
-        auto end =
-            guarded<ports::guest_exit>("upgrade", core::reason::io_error, [&]() -> core::expected<ports::guest_exit> {
-                return run_command(limit, sink, stop);
-            });
-        if (!end && end.error().transient) {
-            return ports::guest_exit{ports::ended::exited, of_the_client_itself};
+        return run_upgrade(limit, sink, stop);
+    }
+
+    std::vector<std::string> variables; ///< of the instance's configuration
+    milliseconds before_turn{0};        ///< how long what comes before a command that waits takes
+    bool forgets_waiting{false};        ///< a command that waits is gone when its turn comes
+    std::string turn{};                 ///< what one that waited was given
+    std::vector<std::string>
+        left; ///< what waited and was left alone: "waiting", or "listing" when it had not come so far
+
+    /// What lists the packages and then waits to be the command.
+    std::unique_ptr<ports::begun_program> begin(const ports::guest_command& what, const std::string&, milliseconds,
+                                                std::stop_token) override {
+        std::string printed;
+        const auto begun = guarded<void>("begin", core::reason::io_error, [] { return core::expected<void>{}; });
+        const bool lists = what.argv.at(2).find("dpkg-query") != std::string::npos;
+        if (begun && lists) {
+            (void)run_script(what.argv.at(2), [&](auto, std::string_view piece) { printed += piece; });
         }
-        return end;
+        constexpr std::size_t without_command = 4; // sh -c TEXT sh
+        return begun ? std::make_unique<before_command>(*this, printed, what.argv.size() > without_command) : nullptr;
     }
 
     std::string key(std::string_view name) const {
@@ -292,6 +307,63 @@ public:
     std::string lock() const { return key(core::lock_key_name); }
 
 private:
+    class before_command : public ports::begun_program {
+    public:
+        before_command(fake_incus& incus, std::string printed, bool waits)
+            : incus_(incus), printed_(std::move(printed)), waits_(waits), left_(incus.before_turn) {}
+
+        before_command(const before_command&) = delete;
+        before_command& operator=(const before_command&) = delete;
+
+        ~before_command() override {
+            if (waits_) {
+                incus_.left.emplace_back(left_ > milliseconds{0} ? "listing" : "waiting");
+            }
+        }
+
+        progress await(milliseconds limit, std::stop_token stop) override {
+            if (stop.stop_requested()) {
+                return progress::runs;
+            }
+            const auto now = std::min(limit, left_);
+            incus_.pass(now);
+            left_ -= now;
+            if (left_ > milliseconds{0}) {
+                return progress::runs;
+            }
+            const bool gone = std::exchange(asked_, true) && incus_.forgets_waiting;
+            return waits_ && !gone && incus_.daemon_up ? progress::waits : progress::over;
+        }
+
+        const std::string& printed() const override { return printed_; }
+
+        core::expected<ports::guest_exit> go_on(const std::string& input, milliseconds limit,
+                                                const ports::output_sink& sink, std::stop_token stop) override {
+            waits_ = false;
+            incus_.turn = input;
+            return incus_.run_upgrade(limit, sink, stop);
+        }
+
+    private:
+        fake_incus& incus_;
+        std::string printed_;
+        bool waits_;
+        bool asked_{false};
+        milliseconds left_;
+    };
+
+    core::expected<ports::guest_exit> run_upgrade(milliseconds limit, const ports::output_sink& sink,
+                                                  const std::stop_token& stop) {
+        auto end =
+            guarded<ports::guest_exit>("upgrade", core::reason::io_error, [&]() -> core::expected<ports::guest_exit> {
+                return run_command(limit, sink, stop);
+            });
+        if (!end && end.error().transient) {
+            return ports::guest_exit{ports::ended::exited, of_the_client_itself};
+        }
+        return end;
+    }
+
     void tell_schedules(core::instance_facts& seen) const {
         if (const auto own = config.find("snapshots.schedule"); own != config.end()) {
             seen.schedule = seen.effective_schedule = own->second;
@@ -372,7 +444,7 @@ private:
 
     /// An operation from its beginning to its end.
     core::expected<void> carry_out(std::string_view name, core::reason code, const operation& what) {
-        if (const auto refusal = begin(what, clock_.now)) {
+        if (const auto refusal = fake_daemon::begin(what, clock_.now)) {
             return core::failure(code, std::string(name) + " failed", *refusal);
         }
         points_.reach(name, moment::midway);

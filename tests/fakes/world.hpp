@@ -71,12 +71,9 @@ public:
         return seen;
     }
 
-    /// Is over when it has begun. Both ends of it are among the calls of the host.
-    std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec& listing,
-                                                          const ports::hook_context&) override {
-        incus_.calls.emplace_back("begin_listing");
-        return std::make_unique<listed>(list(listing, {}), incus_);
-    }
+    std::vector<std::string> swept; ///< run ids
+
+    void sweep(const std::string& run_id) override { swept.push_back(run_id); }
 
     /// A hook is its command, which the fake Incus knows by name.
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context&, const std::string&,
@@ -125,20 +122,6 @@ public:
     bool hangs{false}; ///< the collectors do
 
 private:
-    class listed : public ports::pending_listing {
-    public:
-        listed(std::optional<std::string> text, fake_incus& incus) : text_(std::move(text)), incus_(incus) {}
-
-        std::optional<std::string> take(std::stop_token) override {
-            incus_.calls.emplace_back("end_listing");
-            return std::exchange(text_, std::nullopt);
-        }
-
-    private:
-        std::optional<std::string> text_;
-        fake_incus& incus_;
-    };
-
     std::optional<std::string> list(const core::check_spec& listing, std::stop_token stop) {
         std::string text;
         const auto end = incus_.exec(
@@ -269,7 +252,8 @@ struct fake_world {
     fake_inbox inbox{clock};
     recorder listener;
     core::plan plan;
-    std::vector<core::reading> baseline; ///< of the upgrade, when the plan undoes one
+    std::vector<core::reading> baseline;                  ///< of the upgrade, when the plan undoes one
+    std::vector<std::pair<std::string, std::string>> env; ///< of the command
 
     static constexpr const char* default_txn = "20261123t224000z-0001";
 
@@ -280,7 +264,7 @@ struct fake_world {
     }
 
     core::report run(const std::string& txn = default_txn) {
-        run::transaction t(ports(), {txn, plan, {}, "/state/upgrade.log", baseline});
+        run::transaction t(ports(), {txn, plan, env, "/state/upgrade.log", baseline});
         return t.run();
     }
 

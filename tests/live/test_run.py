@@ -234,6 +234,25 @@ class Command(Web):
         self.assertEqual(self.output("--env", "OWN=a=b c", "--env", "DEBIAN_FRONTEND=dialog", name, "--", *show),
                          b"dialog/a/confdef,confold/a=b c\n")
 
+    def test_a_command_that_waited_for_its_turn_has_the_environment_of_one_that_did_not(self):
+        name = self.web("btrfs")
+        show = ("sh", "-c", "sleep 0.2; env")
+        waited = self.output("--env", "OWN=1", name, "--", *show).decode().splitlines()
+        plain = self.output("--env", "OWN=1", "--env", "CDPATH=x", name, "--", *show).decode().splitlines()
+        self.assertIn("OWN=1", waited)
+        self.assertEqual(sorted(waited), [line for line in sorted(plain) if line != "CDPATH=x"])
+
+    def test_of_a_command_that_waits_nothing_is_left_when_belay_dies(self):
+        name = self.web("btrfs")
+        for moment in (0.06, 0.08, 0.1, 0.12, 0.15):
+            with self.subTest(moment=moment):
+                with subprocess.Popen([os.environ["BELAY"], "run", "--no-checks", "--soak", "0", name, "--", "sleep", "0.5"],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+                    time.sleep(moment)
+                    run.kill()
+                live.wait_until(lambda: "belay" not in live.sh(name, "ps -o args"), 10, "no shell waits any more")
+                live.belay("recover")
+
     def test_the_kind_of_terminal_is_passed_on(self):
         name = self.web("btrfs")
         show = ("sh", "-c", "sleep 0.2; echo ${TERM-unset}")

@@ -54,6 +54,11 @@ class Moments(unittest.TestCase):
                  costs.Timing("exec", 9, 14, "")]
         self.assertEqual(timings.split(found, 30), {"exec": 6, "request": 9, "sync": 5, "belay": 10})
 
+    def test_an_operation_is_under_way_before_it_is_waited_for(self):
+        found = [costs.Timing("request", 0, 5, "POST /1.0/instances/t/snapshots"), costs.Timing("request", 6, 7, "GET /1.0"),
+                 costs.Timing("request", 15, 20, "GET /1.0/operations/x/wait?timeout=60")]
+        self.assertEqual(timings.split(found, 30), {"exec": 0, "request": 20, "sync": 0, "belay": 10})
+
     def test_the_parts_are_the_whole(self):
         parts = timings.split(costs.parse(PRINTED), 50)
         self.assertEqual(sum(parts.values()), 50)

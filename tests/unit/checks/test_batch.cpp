@@ -366,15 +366,6 @@ TEST_CASE("a listing is beside the checks, proves that programs run, and is noth
         CHECK_FALSE(seen.proved_running);
         CHECK(seen.readings[0].how == health::fail);
     }
-    SECTION("on the side") {
-        checks::runner runner(s.guest);
-        CHECK(runner.begin_listing(listing(text), {})->take({}) == "a\nb\n\n");
-        CHECK(runner.begin_listing(listing("exit 77"), {})->take({}) == std::nullopt);
-        std::stop_source stopped;
-        stopped.request_stop();
-        CHECK(runner.begin_listing(listing("sleep 1000"), {})->take(stopped.get_token()) == std::nullopt);
-        runner.begin_listing(listing("sleep 1000"), {}); // ended with its handle
-    }
 }
 
 TEST_CASE("a check of which nobody knows how it ended does not pass") {
@@ -429,8 +420,8 @@ TEST_CASE("what is prepared is the very program that is run") {
         runner.prepare({}, lister, context, ports::readiness::waiting);
         REQUIRE(s.guest.prepared.size() == 1);
         CHECK(s.guest.prepared.front().second == ports::readiness::accepted);
-        (void)runner.begin_listing(lister, context)->take({});
-        (void)runner.begin_listing(lister, context)->take({});
+        (void)runner.run({}, lister, context, {});
+        (void)runner.run({}, lister, context, {});
     }
     SECTION("a gathering, and a round that was begun before") {
         s.add("one", together + "echo one");
@@ -438,7 +429,7 @@ TEST_CASE("what is prepared is the very program that is run") {
         runner.prepare(s.specs, {}, context, ports::readiness::accepted);
         runner.prepare({}, lister, context, ports::readiness::accepted);
         (void)runner.gather(s.specs, {}, context, 10s, {});
-        (void)runner.begin_listing(lister, context)->take({});
+        (void)runner.run({}, lister, context, {});
         CHECK(s.guest.prepared.size() == 2);
     }
     REQUIRE(s.guest.commands.size() == 2);

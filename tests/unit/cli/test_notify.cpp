@@ -27,10 +27,7 @@ public:
         return {};
     }
 
-    std::unique_ptr<ports::pending_listing> begin_listing(const core::check_spec&,
-                                                          const ports::hook_context&) override {
-        return nullptr;
-    }
+    void sweep(const std::string&) override {}
 
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context& context,
                                            const std::string& document, std::stop_token) override {

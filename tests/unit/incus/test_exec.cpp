@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <csignal>
 
 using namespace belay;
 using namespace std::chrono_literals;
@@ -453,4 +454,136 @@ TEST_CASE("the time to prepare a program counts in its limit", "[incus]") {
     const auto begin = std::chrono::steady_clock::now();
     CHECK(run(web1, {.argv = {"x"}}, 150ms).end->how == ports::ended::timed_out);
     CHECK(since(begin) < 1s);
+}
+
+namespace {
+
+using progress = ports::begun_program::progress;
+
+/// Says what it found, that it waits, and then what it was given.
+program_play that_waits() {
+    return {.out = {"found\n", "a lot\nbelay: ne", "xt\n"}, .exit_status = 3, .reads_input = true};
+}
+
+} // namespace
+
+TEST_CASE("a program that waits for its input says so, and goes on with it", "[incus]") {
+    exec_daemon daemon(that_waits());
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    std::vector<incus::observed_time> seen;
+    web1.observe([&](const incus::observed_time& t) { seen.push_back(t); });
+    const bool prepared = GENERATE(false, true);
+    if (prepared) {
+        web1.prepare({.argv = {"x"}}, ports::readiness::accepted);
+    }
+    const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+    REQUIRE(program);
+    CHECK(program->await(10s, {}) == progress::waits);
+    CHECK(program->await(0s, {}) == progress::waits);
+    CHECK(program->printed() == "found\na lot\n");
+    CHECK(daemon.input().empty());
+    std::string out;
+    const auto end = program->go_on("go\n", 10s, [&](auto, std::string_view piece) { out += piece; }, {});
+    REQUIRE(end);
+    CHECK(end->how == ports::ended::exited);
+    CHECK(end->exit_code == 3);
+    CHECK(out == "go\n");
+    CHECK(daemon.posts() == 1);
+    CHECK(std::ranges::count(seen, true, &incus::observed_time::program) == 1);
+}
+
+TEST_CASE("a program that has not said that it waits is read on later, or ended", "[incus]") {
+    auto play = that_waits();
+    play.out.pop_back();
+    play.runs_on = true;
+    exec_daemon daemon(play);
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    {
+        const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+        REQUIRE(program);
+        CHECK(program->await(20ms, {}) == progress::runs);
+        std::stop_source stopped;
+        stopped.request_stop();
+        CHECK(program->await(10s, stopped.get_token()) == progress::runs);
+        CHECK(program->printed() == "found\na lot\nbelay: ne");
+    }
+    CHECK(daemon.signals().front() == SIGTERM);
+    CHECK(daemon.input().empty());
+}
+
+TEST_CASE("a mark is a whole line", "[incus]") {
+    exec_daemon daemon({.out = {"not belay: next\n"}, .runs_on = true});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+    REQUIRE(program);
+    CHECK(program->await(20ms, {}) == progress::runs);
+}
+
+TEST_CASE("a program that ends instead of waiting is over", "[incus]") {
+    exec_daemon daemon({.out = {"found\n"}, .exit_status = 127});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+    REQUIRE(program);
+    CHECK(program->await(10s, {}) == progress::over);
+    CHECK(program->printed() == "found\n");
+}
+
+TEST_CASE("a program that waits and whose daemon has died is over", "[incus]") {
+    auto play = that_waits();
+    play.runs_on = true;
+    exec_daemon daemon(play);
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+    REQUIRE(program);
+    REQUIRE(program->await(10s, {}) == progress::waits);
+    daemon.die();
+    CHECK(program->await(0s, {}) == progress::over);
+}
+
+TEST_CASE("a program that prints without end before it waits is ended", "[incus]") {
+    exec_daemon daemon({.out = {std::string(3U << 20U, 'x')}, .runs_on = true});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    {
+        const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+        REQUIRE(program);
+        CHECK(program->await(10s, {}) == progress::over);
+    }
+    CHECK(daemon.signals().front() == SIGTERM);
+}
+
+TEST_CASE("a program that waits is given nothing behind a stop request, and its time counts from its input on",
+          "[incus]") {
+    auto play = that_waits();
+    play.runs_on = true;
+    exec_daemon daemon(play);
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+    REQUIRE(program);
+    REQUIRE(program->await(10s, {}) == progress::waits);
+    SECTION("stop") {
+        std::stop_source stopped;
+        stopped.request_stop();
+        const auto end = program->go_on("go\n", 10s, {}, stopped.get_token());
+        REQUIRE(end);
+        CHECK(end->how == ports::ended::cancelled);
+        program.reset();
+        CHECK(daemon.input().empty());
+        CHECK(daemon.signals().empty());
+    }
+    SECTION("limit") {
+        const auto end = program->go_on("go\n", 50ms, {}, {});
+        REQUIRE(end);
+        CHECK(end->how == ports::ended::timed_out);
+        CHECK(daemon.signals().front() == SIGTERM);
+        CHECK(daemon.input() == "go\n");
+    }
+}
+
+TEST_CASE("what the daemon does not accept is not begun", "[incus]") {
+    exec_daemon daemon({.refusal = "no"});
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    CHECK(web1.begin({.argv = {"x"}}, "belay: next", 10s, {}) == nullptr);
+    std::stop_source stopped;
+    stopped.request_stop();
+    CHECK(web1.begin({.argv = {"x"}}, "belay: next", 10s, stopped.get_token()) == nullptr);
 }

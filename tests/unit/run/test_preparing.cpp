@@ -31,8 +31,8 @@ struct preparing : fake_world {
 TEST_CASE("the checks wait while the lock is written, and the command is only accepted") {
     preparing w;
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade accepted after lock",
-                                    "verify to spare after end_listing"});
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade that waits accepted after lock",
+                                    "verify to spare after packages"});
 }
 
 TEST_CASE("without checks the command is accepted before anything is written, and the proof while it runs") {
@@ -40,26 +40,28 @@ TEST_CASE("without checks the command is accepted before anything is written, an
     w.plan.checks.clear();
     w.incus.failures["packages"] = {}; // it has no package manager
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"upgrade accepted after examine", "proof to spare after end_listing"});
+    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "proof to spare after packages"});
 }
 
 TEST_CASE("packages that are listed again behind the command are that proof") {
     preparing w;
     w.plan.checks.clear();
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared.back() == "verify to spare after end_listing");
+    CHECK(w.incus.prepared.back() == "verify to spare after packages");
 }
 
 TEST_CASE("nothing is prepared for behind a restart, or a command on a terminal") {
     preparing w;
+    std::string beside = "upgrade that waits";
     SECTION("restart") {
         w.plan.restart = core::restart_policy::always;
     }
     SECTION("terminal") {
         w.plan.command.interactive = true;
+        beside = "sh"; // which lists the packages
     }
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade accepted after lock"});
+    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", beside + " accepted after lock"});
 }
 
 TEST_CASE("the collectors are prepared when the command has failed") {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/waiting_command.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace belay::core {
+
+const std::string_view turn_mark = "belay: the command is next";
+const std::string_view turn_word = "belay: go on\n";
+
+namespace {
+
+constexpr std::string_view waits = R"sh(
+) </dev/null 2>/dev/null
+echo
+echo 'belay: the command is next'
+[ $# != 0 ] && read -r word && [ "$word" = 'belay: go on' ] || exit 0
+unset word PWD OLDPWD SHLVL
+exec "$@"
+)sh";
+
+bool is_identifier(std::string_view name) {
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    return !name.empty() && !is_digit(name.front()) &&
+           std::ranges::all_of(name, [&](char c) { return is_letter(c) || is_digit(c); });
+}
+
+/// What a shell sets, reads or treats in a way of its own.
+bool is_the_shells(std::string_view name) {
+    static constexpr std::array<std::string_view, 33> names{
+        "_",      "CDPATH",   "COLUMNS", "DIRSTACK", "ENV",    "EPOCHREALTIME", "EPOCHSECONDS", "EUID",     "FPATH",
+        "GROUPS", "HISTFILE", "HISTCMD", "IFS",      "LINENO", "LINES",         "MAIL",         "MAILPATH", "OLDPWD",
+        "OPTARG", "OPTERR",   "OPTIND",  "PATHEXT",  "PPID",   "PS1",           "PS2",          "PS4",      "PWD",
+        "RANDOM", "SECONDS",  "SHLVL",   "SRANDOM",  "UID",    "word"};
+    return std::ranges::find(names, name) != names.end() || name.starts_with("BASH") || name == "SHELLOPTS" ||
+           name == "POSIXLY_CORRECT";
+}
+
+} // namespace
+
+std::vector<std::string> command_that_waits(const std::vector<std::string>& argv, std::string_view first) {
+    std::vector<std::string> all{"sh", "-c", "(\n:\n" + std::string(first) + std::string(waits), "sh"};
+    all.insert(all.end(), argv.begin(), argv.end());
+    return all;
+}
+
+bool can_wait(const std::vector<std::string>& argv, const std::vector<std::string>& variables) {
+    return !argv.empty() && !argv.front().empty() && !argv.front().starts_with('-') &&
+           std::ranges::all_of(variables, [](const auto& name) { return is_identifier(name) && !is_the_shells(name); });
+}
+
+} // namespace belay::core

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is begun in the instance while its snapshot is taken: one program that lists the packages and then waits to
+// become the command. No outcome depends on it: whatever goes wrong there, the command is begun when its turn comes.
+#include "core/drivers.hpp"
+#include "core/waiting_command.hpp"
+#include "run/package_listing.hpp"
+#include "run/transaction.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <iterator>
+#include <utility>
+
+namespace belay::run {
+
+namespace {
+
+/// As long as the packages are listed while the snapshot is not looked at: Incus forgets an operation five seconds
+/// after its end.
+constexpr core::milliseconds longest_beside{2'000};
+
+} // namespace
+
+/// Whether the instance is asked for nothing between the baseline and the command but its snapshots, and goes on while
+/// they are taken.
+bool transaction::goes_on_beside() const {
+    return plan().pre.empty() && !plan().quiesces() && !settled_plan().pauses &&
+           core::never_freezes(examined_.facts.driver);
+}
+
+/// Whether the packages before the command are listed then.
+bool transaction::lists_beside() const {
+    return plan().lists_packages && goes_on_beside();
+}
+
+/// Whether the command can wait for its turn then. Its folder must be looked at first.
+bool transaction::waits_beside() const {
+    auto variables = examined_.variables;
+    std::ranges::transform(request_.env, std::back_inserter(variables), [](const auto& v) { return v.first; });
+    return goes_on_beside() && !plan().command.interactive && plan().command.cwd.empty() &&
+           core::can_wait(plan().command.argv, variables);
+}
+
+/// So that what the listing leaves behind is found.
+std::string transaction::listing_run() const {
+    return request_.txn + "-packages";
+}
+
+/// The program that does both, or one of them.
+std::optional<ports::guest_command> transaction::command_beside() const {
+    if (!lists_beside() && !waits_beside()) {
+        return std::nullopt;
+    }
+    auto both = waits_beside() ? command_in_guest() : ports::guest_command{};
+    const auto marked = fmt::format("{0}={1}\nexport {0}\n", ports::run_variable, listing_run());
+    both.argv = core::command_that_waits(both.argv, lists_beside() ? marked + list_script() : std::string());
+    return both;
+}
+
+/// Not before the daemon has begun with the snapshot, so that its own work and the start of a program do not meet.
+void transaction::begin_beside() {
+    const auto both = std::exchange(begins_beside_, false) ? command_beside() : std::nullopt;
+    if (both) {
+        beside_ = world_.host.begin(*both, std::string(core::turn_mark), longest_beside, world_.inbox.interrupts());
+        is_heard_ = false;
+        listen_beside(longest_beside);
+    }
+}
+
+/// Until the packages are known, or for so long. What comes behind the command is known with them.
+void transaction::listen_beside(core::milliseconds limit) {
+    using progress = ports::begun_program::progress;
+    const bool listens = beside_ && !is_heard_;
+    if (listens && beside_->await(limit, world_.inbox.interrupts()) != progress::runs) {
+        is_heard_ = true;
+        note_packages_before(beside_->printed());
+        prepare_verify();
+    }
+}
+
+/// Whether the command waits for its turn.
+bool transaction::is_waiting_beside() {
+    using progress = ports::begun_program::progress;
+    listen_beside(list_limit);
+    return is_heard_ && beside_ && waits_beside() &&
+           beside_->await(core::milliseconds{0}, world_.inbox.interrupts()) == progress::waits;
+}
+
+/// Nothing of it is left in the instance.
+void transaction::end_beside() {
+    if (std::exchange(beside_, nullptr) && !is_heard_) {
+        world_.checks.sweep(listing_run());
+    }
+}
+
+} // namespace belay::run
