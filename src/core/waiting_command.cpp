@@ -15,7 +15,8 @@ constexpr std::string_view waits = R"sh(
 ) </dev/null 2>/dev/null
 echo
 echo 'belay: the command is next'
-[ $# != 0 ] && read -r word && [ "$word" = 'belay: go on' ] || exit 0
+[ $# != 0 ] || exit 0
+read -r word && [ "$word" = 'belay: go on' ] || exit 1
 unset word PWD OLDPWD SHLVL
 exec "$@"
 )sh";
@@ -29,13 +30,13 @@ bool is_identifier(std::string_view name) {
 
 /// What a shell sets, reads or treats in a way of its own.
 bool is_the_shells(std::string_view name) {
-    static constexpr std::array<std::string_view, 33> names{
-        "_",      "CDPATH",   "COLUMNS", "DIRSTACK", "ENV",    "EPOCHREALTIME", "EPOCHSECONDS", "EUID",     "FPATH",
-        "GROUPS", "HISTFILE", "HISTCMD", "IFS",      "LINENO", "LINES",         "MAIL",         "MAILPATH", "OLDPWD",
-        "OPTARG", "OPTERR",   "OPTIND",  "PATHEXT",  "PPID",   "PS1",           "PS2",          "PS4",      "PWD",
-        "RANDOM", "SECONDS",  "SHLVL",   "SRANDOM",  "UID",    "word"};
-    return std::ranges::find(names, name) != names.end() || name.starts_with("BASH") || name == "SHELLOPTS" ||
-           name == "POSIXLY_CORRECT";
+    static constexpr std::array<std::string_view, 34> names{
+        "_",        "CDPATH", "COLUMNS", "DIRSTACK", "ENV",     "EPOCHREALTIME",   "EPOCHSECONDS", "EUID",
+        "FPATH",    "GROUPS", "HISTCMD", "HISTFILE", "IFS",     "LINENO",          "LINES",        "MAIL",
+        "MAILPATH", "OLDPWD", "OPTARG",  "OPTERR",   "OPTIND",  "POSIXLY_CORRECT", "PPID",         "PS1",
+        "PS2",      "PS4",    "PWD",     "RANDOM",   "SECONDS", "SHELLOPTS",       "SHLVL",        "SRANDOM",
+        "UID",      "word"};
+    return std::ranges::find(names, name) != names.end() || name.starts_with("BASH");
 }
 
 } // namespace

@@ -11,12 +11,13 @@ namespace belay::core {
 /// The line that says that the command is next: the last one before it.
 extern const std::string_view turn_mark;
 
-/// What the shell must read to become the command: a whole line. It ends without it, also when its input ends.
+/// What the shell must read to become the command: a whole line. Without it, it ends with exit status 1, so that nobody
+/// takes that for the end of the command; also when its input ends.
 extern const std::string_view turn_word;
 
 /// `sh -c …` that runs `first`, a script, in a shell of its own without input and error output, prints `turn_mark`,
 /// waits for `turn_word`, and becomes the command: same process, same arguments. Without a command it ends behind the
-/// mark.
+/// mark, with 0.
 std::vector<std::string> command_that_waits(const std::vector<std::string>& argv, std::string_view first);
 
 /// Whether a command is the same behind a shell. `variables`: the names of what will be in its environment. Not one

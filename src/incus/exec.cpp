@@ -123,6 +123,9 @@ public:
         if (!waits_ && program_.is_running()) {
             program_.end_early();
         }
+        if (!gone_on_) {
+            ran_(begin_);
+        }
     }
 
     program_before_its_input(const program_before_its_input&) = delete;
@@ -151,6 +154,7 @@ public:
 
     core::expected<ports::guest_exit> go_on(const std::string& input, milliseconds limit,
                                             const ports::output_sink& sink, std::stop_token stop) override {
+        gone_on_ = true;
         auto end = program_.go_on(input, limit, sink, stop);
         ran_(begin_);
         return end;
@@ -167,7 +171,8 @@ private:
     note ran_;
     std::string printed_;
     bool waits_{false};
-    std::chrono::steady_clock::time_point begin_;
+    bool gone_on_{false};
+    std::chrono::steady_clock::time_point begin_{std::chrono::steady_clock::now()};
 };
 
 } // namespace

@@ -49,8 +49,8 @@ class checks {
 public:
     virtual ~checks() = default;
 
-    /// Says what run or gather is likely to be called with next, and how far what it runs in the
-    /// instance may be brought; as host::prepare.
+    /// Says what run or gather is likely to be called with next, and how far what it runs in the instance may be
+    /// brought; as host::prepare.
     virtual void prepare(const std::vector<core::check_spec>& /*specs*/,
                          const std::optional<core::check_spec>& /*listing*/, const hook_context& /*context*/,
                          readiness /*how_far*/) {}

@@ -2,8 +2,8 @@
 // Scripts that go together: by every shell that is here each of them prints, ends and is seen as if it were alone.
 #include "checks/batch.hpp"
 #include "checks/runner.hpp"
-#include "process/program.hpp"
 #include "unit/checks/local.hpp"
+#include "unit/process/shells.hpp"
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
@@ -25,16 +25,6 @@ const std::string together = "#!/bin/sh\n# belay: together=yes\n";
 const std::string txn = "txn-" + std::to_string(getpid());
 
 /// What `sh` may be in an instance.
-std::vector<lines> shells() {
-    std::vector<lines> here;
-    for (const lines& shell : {lines{"dash"}, lines{"bash", "--posix"}, lines{"busybox", "ash"}}) {
-        if (process::find_program(shell.front(), process::environment_of({}))) {
-            here.push_back(shell);
-        }
-    }
-    return here;
-}
-
 /// A folder of checks, and a guest that runs them.
 struct site {
     test::scratch dir;
@@ -77,7 +67,7 @@ core::check_spec listing(const std::string& text) {
 
 TEST_CASE("checks that go together are one program, and each is read as if it were alone") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     s.add("one", together + "echo \"good: $0 $1 $2 $#\"; echo oops >&2; echo \"$BELAY_PHASE $BELAY_ATTEMPT\"",
           {"it's \"a\" $HOME\nb", "*"});
     s.add("two", together + "echo wait; exit 75");
@@ -105,7 +95,7 @@ TEST_CASE("checks that go together are one program, and each is read as if it we
 
 TEST_CASE("nothing that a check prints, reads or sets reaches another one") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     // What would be the lines of the second check, of the first one and of nobody, and half a line at the end.
     s.add("forger",
           together +
@@ -127,7 +117,7 @@ TEST_CASE("nothing that a check prints, reads or sets reaches another one") {
 
 TEST_CASE("each process of a check carries its mark") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     s.add("one", together + "echo \"$BELAY_CHECK_RUN\"");
     s.add("two", together + "sh -c 'echo \"$BELAY_CHECK_RUN\"'");
     const auto r = s.run().readings;
@@ -137,7 +127,7 @@ TEST_CASE("each process of a check carries its mark") {
 
 TEST_CASE("lines as long as this way takes do not mix with those of others") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     const std::string count = "i=0; while [ $i -lt 60 ]; do i=$((i + 1)); printf '%01990d %s\\n' $i $0; done";
     s.add("one", together + count);
     s.add("two", together + count);
@@ -157,7 +147,7 @@ TEST_CASE("lines as long as this way takes do not mix with those of others") {
 
 TEST_CASE("long output comes whole, in order, and beside that of others") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     const std::string count = "i=0; while [ $i -lt 4000 ]; do i=$((i + 1)); echo \"good: $0 $i\"; echo $i >&2; done";
     s.add("one", together + count);
     s.add("two", together + count);
@@ -173,7 +163,7 @@ TEST_CASE("long output comes whole, in order, and beside that of others") {
 
 TEST_CASE("what is too much for this way is run alone: a line, an output, one that goes mad") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     s.add("wide", together + "printf 'good: %05000d\\n' 7");
     s.add("much", together + "echo good: first; head -c 300000 /dev/zero | tr '\\0' '\\n'; echo good: last");
     s.add("mad",
@@ -194,7 +184,7 @@ TEST_CASE("what is too much for this way is run alone: a line, an output, one th
 
 TEST_CASE("a check that hangs costs its own time, and the others are read") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     s.add("hangs", together + "echo good: x; sleep 1000", {}, 700ms);
     s.add("deaf", together + "trap '' TERM INT HUP; while :; do sleep 1000; done", {}, 400ms);
     s.add("late", together + "sleep 0.5; echo late", {}, 300ms);
@@ -300,7 +290,7 @@ TEST_CASE("what is lost on the way out of the instance is run again, alone") {
 
 TEST_CASE("a program without head takes nothing for whole that it did not see") {
     site s;
-    s.guest.shell = GENERATE(Catch::Generators::from_range(shells()));
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
     s.add("one", together + "PATH=/usr/bin:/bin; echo good: one");
     s.add("two", together + "PATH=/usr/bin:/bin; echo good: two");
     s.dir.put("few/sh", "#!/bin/sh\nexec /bin/sh \"$@\"\n");
@@ -384,7 +374,7 @@ TEST_CASE("a batch does nothing before its word, and without it ends") {
     const test::scratch dir;
     const auto program =
         checks::batch_program({{{}, "touch " + (dir.path / "ran").string(), "a", {}}, {{}, "echo b", "b", {}}});
-    auto shell = GENERATE(Catch::Generators::from_range(shells()));
+    auto shell = GENERATE(Catch::Generators::from_range(test::shells()));
     shell.insert(shell.end(), {"-c", program, "checks"});
     const auto run = [&](const std::string& input) {
         std::string out;

@@ -498,6 +498,8 @@ TEST_CASE("a program that has not said that it waits is read on later, or ended"
     play.runs_on = true;
     exec_daemon daemon(play);
     incus::instance web1(daemon.socket(), "proj", "web1");
+    std::vector<incus::observed_time> seen;
+    web1.observe([&](const incus::observed_time& t) { seen.push_back(t); });
     {
         const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
         REQUIRE(program);
@@ -509,6 +511,7 @@ TEST_CASE("a program that has not said that it waits is read on later, or ended"
     }
     CHECK(daemon.signals().front() == SIGTERM);
     CHECK(daemon.input().empty());
+    CHECK(seen.size() == 1); // it is told of all the same
 }
 
 TEST_CASE("a mark is a whole line", "[incus]") {
