@@ -15,6 +15,8 @@ namespace belay::run {
 
 namespace {
 
+using progress = ports::begun_program::progress;
+
 /// As long as the packages are listed while the snapshot is not looked at: Incus forgets an operation five seconds
 /// after its end.
 constexpr core::milliseconds longest_beside{2'000};
@@ -33,12 +35,11 @@ bool transaction::lists_beside() const {
     return plan().lists_packages && goes_on_beside();
 }
 
-/// Whether the command can wait for its turn then. Its folder must be looked at first.
-bool transaction::waits_beside() const {
+/// Whether the command can wait for its turn, where it is begun beside. Its folder must be looked at first.
+bool transaction::command_can_wait() const {
     auto variables = examined_.variables;
     std::ranges::transform(request_.env, std::back_inserter(variables), [](const auto& v) { return v.first; });
-    return goes_on_beside() && !plan().command.interactive && plan().command.cwd.empty() &&
-           core::can_wait(plan().command.argv, variables);
+    return !plan().command.interactive && plan().command.cwd.empty() && core::can_wait(plan().command.argv, variables);
 }
 
 /// So that what the listing leaves behind is found.
@@ -48,12 +49,14 @@ std::string transaction::listing_run() const {
 
 /// The program that does both, or one of them.
 std::optional<ports::guest_command> transaction::command_beside() const {
-    if (!lists_beside() && !waits_beside()) {
+    const bool lists = plan().lists_packages;
+    const bool waits = command_can_wait();
+    if ((!lists && !waits) || !goes_on_beside()) {
         return std::nullopt;
     }
-    auto both = waits_beside() ? command_in_guest() : ports::guest_command{};
+    auto both = waits ? command_in_guest() : ports::guest_command{};
     const auto marked = fmt::format("{0}={1}\nexport {0}\n", ports::run_variable, listing_run());
-    both.argv = core::command_that_waits(both.argv, lists_beside() ? marked + list_script() : std::string());
+    both.argv = core::command_that_waits(both.argv, lists ? marked + list_script() : std::string());
     return both;
 }
 
@@ -69,7 +72,6 @@ void transaction::begin_beside() {
 
 /// Until the packages are known, or for so long. What comes behind the command is known with them.
 void transaction::listen_beside(core::milliseconds limit) {
-    using progress = ports::begun_program::progress;
     const bool listens = beside_ && !is_heard_;
     if (listens && beside_->await(limit, world_.inbox.interrupts()) != progress::runs) {
         is_heard_ = true;
@@ -80,9 +82,8 @@ void transaction::listen_beside(core::milliseconds limit) {
 
 /// Whether the command waits for its turn.
 bool transaction::is_waiting_beside() {
-    using progress = ports::begun_program::progress;
     listen_beside(list_limit);
-    return is_heard_ && beside_ && waits_beside() &&
+    return beside_ && is_heard_ && command_can_wait() &&
            beside_->await(core::milliseconds{0}, world_.inbox.interrupts()) == progress::waits;
 }
 

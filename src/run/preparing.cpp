@@ -17,8 +17,8 @@ void transaction::prepare_baseline() {
     }
 }
 
-/// While the baseline is taken, or what comes before it when there is none; not with the snapshot, beside which the
-/// packages are listed. The command begins only when its turn has come. An undo has none.
+/// While the baseline is taken, or what comes before it when there is none: what begins with the snapshot, and in which
+/// the command waits for its turn. An undo has none.
 void transaction::prepare_command() {
     const auto beside = plan().undoes_kept ? std::nullopt : command_beside();
     if (beside) {

@@ -101,7 +101,7 @@ private:
     // beside.cpp: what is begun while the snapshot is taken
     bool goes_on_beside() const;
     bool lists_beside() const;
-    bool waits_beside() const;
+    bool command_can_wait() const;
     std::optional<ports::guest_command> command_beside() const;
     std::string listing_run() const;
     void begin_beside();
