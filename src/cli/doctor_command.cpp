@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path root_state = "/var/lib/belay";
+constexpr const char* root_state = "/var/lib/belay";
 
 std::string user_name() {
     const auto* entry = getpwuid(geteuid());

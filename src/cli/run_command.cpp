@@ -18,6 +18,7 @@
 #include "run/preflight.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -27,8 +28,8 @@ namespace {
 
 /// What the command gets unless --env says otherwise: a question that nobody answers ends an upgrade. DPKG_FORCE
 /// answers dpkg's question about changed configuration files: the new one where it was not edited, the edited one else.
-const std::vector<std::pair<std::string, std::string>> preset_environment{
-    {"DEBIAN_FRONTEND", "noninteractive"}, {"NEEDRESTART_MODE", "a"}, {"DPKG_FORCE", "confdef,confold"}};
+constexpr std::array<std::pair<const char*, const char*>, 3> preset_environment{
+    {{"DEBIAN_FRONTEND", "noninteractive"}, {"NEEDRESTART_MODE", "a"}, {"DPKG_FORCE", "confdef,confold"}}};
 
 /// And the kind of terminal that the output may be shown on, as `incus exec` passes it on.
 std::vector<std::pair<std::string, std::string>> environment_of(const recipe::settings& wish, bool interactive) {
@@ -36,7 +37,7 @@ std::vector<std::pair<std::string, std::string>> environment_of(const recipe::se
     if (interactive) {
         return env; // a person answers, and the client knows the terminal
     }
-    auto presets = preset_environment;
+    std::vector<std::pair<std::string, std::string>> presets(preset_environment.begin(), preset_environment.end());
     if (auto term = variable("TERM")) {
         presets.emplace_back("TERM", *std::move(term));
     }

@@ -16,8 +16,8 @@ extern const std::string_view turn_mark;
 extern const std::string_view turn_word;
 
 /// `sh -c …` that runs `first`, a script, in a shell of its own without input and error output, prints `turn_mark`,
-/// waits for `turn_word`, and becomes the command: same process, same arguments. Without a command it ends behind the
-/// mark, with 0.
+/// waits for `turn_word`, and becomes the command: same process, same arguments. One without a command waits as well,
+/// since Incus now and then loses the output of a program that ends within milliseconds, and is never given the word.
 std::vector<std::string> command_that_waits(const std::vector<std::string>& argv, std::string_view first);
 
 /// Whether a command is the same behind a shell. `variables`: the names of what will be in its environment. Not one

@@ -14,7 +14,7 @@ namespace belay::run {
 
 namespace {
 
-const std::string before_file = "packages-before";
+constexpr const char* before_file = "packages-before";
 
 /// The command line of a shell command of the user's, since its name does not say what it is.
 std::string asked_for(const std::vector<core::check_spec>& collectors, const std::string& name) {
