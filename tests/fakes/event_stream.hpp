@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace belay::fakes {
@@ -15,82 +14,30 @@ class event_stream {
 public:
     using sink = std::function<void(const core::record&)>;
 
-    explicit event_stream(sink to = {}) : to_(std::move(to)) {}
+    explicit event_stream(sink to = {});
 
     std::string txn = "20260501t120000z-ab12";
     core::plan plan = usual_plan();
     std::vector<core::record> records;
 
-    static core::plan usual_plan() {
-        core::plan how;
-        how.instance = "web1";
-        how.command.argv = {"apt-get", "-y", "dist-upgrade"};
-        for (const auto* name : {"listening", "services", "packages"}) {
-            core::check_spec check;
-            check.name = name;
-            check.file = std::string("/usr/share/belay/checks/") + name;
-            how.checks.push_back(check);
-        }
-        return how;
-    }
+    static core::plan usual_plan();
 
     /// Appends an event; time goes on by so many seconds before it.
-    void add(core::event what, double seconds = 0) {
-        boottime_ += seconds;
-        core::record r;
-        r.seq = records.size() + 1;
-        r.time =
-            core::wall_time(std::chrono::milliseconds(1'777'636'800'000 + static_cast<std::int64_t>(boottime_ * 1e3)));
-        r.boottime = 1'000 + boottime_;
-        r.txn = txn;
-        r.instance = plan.instance;
-        r.what = std::move(what);
-        chronicle_.see(r);
-        records.push_back(std::move(r));
-        if (to_) {
-            to_(records.back());
-        }
-    }
+    void add(core::event what, double seconds = 0);
 
     /// Hands out a record that is not remembered.
-    void pass(const core::record& r) const {
-        if (to_) {
-            to_(r);
-        }
-    }
+    void pass(const core::record& r) const;
 
     void open() { add(core::opened{plan}); }
 
-    void begin(core::act what) {
-        core::started e;
-        e.what = key_of(what);
-        e.attempt = ++attempt_;
-        add(e);
-    }
+    void begin(core::act what);
 
     /// The end of an act that began; `change` fills in what is special.
-    void end(core::act what, double seconds, const std::function<void(core::finished&)>& change = {}) {
-        core::finished e;
-        e.what = key_of(what);
-        e.attempt = attempt_;
-        e.seconds = seconds;
-        if (change) {
-            change(e);
-        }
-        if (e.how != core::result::again) {
-            attempt_ = 0;
-        }
-        add(e, seconds);
-    }
+    void end(core::act what, double seconds, const std::function<void(core::finished&)>& change = {});
 
-    void phase(core::act what, double seconds, const std::function<void(core::finished&)>& change = {}) {
-        begin(what);
-        end(what, seconds, change);
-    }
+    void phase(core::act what, double seconds, const std::function<void(core::finished&)>& change = {});
 
-    void print(std::string bytes, core::output::stream from = core::output::stream::out) {
-        add(core::output{from, std::move(bytes)});
-    }
+    void print(std::string bytes, core::output::stream from = core::output::stream::out);
 
     void decide(core::verdict what) { add(core::decided{what}); }
 
@@ -102,131 +49,34 @@ public:
 
     core::report summary(core::outcome how) const { return chronicle_.summary(how); }
 
-    static std::vector<core::reading> baseline_readings() {
-        using enum core::health;
-        return {{"listening", core::place::guest, true, pass, "2 ports", {"tcp/22 any", "tcp/53 any"}, {}, 0.1},
-                {"services", core::place::guest, true, pass, "12 units run", {"unit ssh.service"}, {}, 0.2},
-                {"packages", core::place::guest, true, skip, "no package database", {}, {}, 0.1}};
-    }
+    static std::vector<core::reading> baseline_readings();
 
     /// Everything up to the snapshot.
-    void up_to_upgrade() {
-        open();
-        phase(core::act::preflight, 0.03, [](auto& e) {
-            e.facts = core::instance_facts{};
-            e.facts->pool = "default";
-        });
-        phase(core::act::lock, 0.01);
-        phase(core::act::baseline, 0.41, [](auto& e) { e.checks = baseline_readings(); });
-        phase(core::act::snapshot, 0.03);
-    }
+    void up_to_upgrade();
 
     /// An upgrade that waits for a confirmation.
-    void wait_for_confirmation(core::wall_time until) {
-        plan.confirms = true;
-        up_to_upgrade();
-        phase(core::act::upgrade, 1);
-        phase(core::act::verify, 1);
-        add(core::started{{core::act::confirm, {}}, 1, until});
-    }
+    void wait_for_confirmation(core::wall_time until);
 
-    std::vector<core::judged> judgement(bool good) const {
-        auto now = baseline_readings();
-        if (!good) {
-            now[0].summary = "1 port";
-            now[0].good = {"tcp/22 any"};
-        }
-        return core::judge(baseline_readings(), now, {false, plan.expect_lost});
-    }
+    std::vector<core::judged> judgement(bool good) const;
 
-    void verify_well() {
-        begin(core::act::verify);
-        add(core::checked{{core::act::verify, {}}, 1, judgement(true)}, 0.4);
-        add(core::soaking{{core::act::verify, {}}, 10}, 0);
-        add(core::soaking{{core::act::verify, {}}, 5}, 5);
-        end(core::act::verify, 10.5, [&](auto& e) { e.judgements = judgement(true); });
-    }
+    void verify_well();
 
-    void go_back() {
-        decide(core::verdict::undo);
-        phase(core::act::stop, 1.2);
-        phase(core::act::restore, 0.2);
-        phase(core::act::start, 0.9);
-        phase(core::act::reverify, 2.5, [&](auto& e) { e.judgements = judgement(true); });
-        phase(core::act::discard, 0.05);
-        phase(core::act::unlock, 0.01);
-        close(core::outcome::rolled_back);
-    }
+    void go_back();
 
-    void upgrade_fails() {
-        end(core::act::upgrade, 12.3, [](auto& e) {
-            e.how = core::result::failed;
-            e.why = {core::reason::command_failed, "the command exited with 100", "", false};
-            e.command = core::command_end{100, 42};
-        });
-    }
+    void upgrade_fails();
 
     // Whole transactions.
 
-    void good() {
-        up_to_upgrade();
-        begin(core::act::upgrade);
-        print("Reading package lists...\n");
-        print("Setting up pdns-server\n");
-        end(core::act::upgrade, 41.2, [](auto& e) { e.command = core::command_end{0, 48}; });
-        verify_well();
-        decide(core::verdict::commit);
-        phase(core::act::unlock, 0.01);
-        close(core::outcome::committed);
-    }
+    void good();
 
-    void bad_command() {
-        up_to_upgrade();
-        begin(core::act::upgrade);
-        print("Reading package lists...\n");
-        print("E: Unable to locate package\n", core::output::stream::err);
-        upgrade_fails();
-        go_back();
-    }
+    void bad_command();
 
-    void bad_check() {
-        up_to_upgrade();
-        begin(core::act::upgrade);
-        end(core::act::upgrade, 41.2, [](auto& e) { e.command = core::command_end{0, 0}; });
-        begin(core::act::verify);
-        add(core::checked{{core::act::verify, {}}, 1, judgement(false)}, 0.4);
-        add(core::checked{{core::act::verify, {}}, 2, judgement(false)}, 0.4);
-        end(core::act::verify, 60.1, [&](auto& e) {
-            e.how = core::result::failed;
-            e.why = {core::reason::check_failed, core::explain(judgement(false)), "", false};
-            e.judgements = judgement(false);
-        });
-        go_back();
-    }
+    void bad_check();
 
-    void stuck() {
-        up_to_upgrade();
-        begin(core::act::upgrade);
-        upgrade_fails();
-        decide(core::verdict::undo);
-        phase(core::act::stop, 1.2);
-        const core::error why{core::reason::restore_failed, "the restore of web1 failed", "dataset is busy", false};
-        phase(core::act::restore, 3, [&](auto& e) {
-            e.how = core::result::again;
-            e.why = why;
-        });
-        phase(core::act::restore, 27, [&](auto& e) {
-            e.how = core::result::failed;
-            e.why = why;
-        });
-        close(core::outcome::stuck);
-    }
+    void stuck();
 
 private:
-    static core::key key_of(core::act what) {
-        const bool per_target = what == core::act::snapshot || what == core::act::restore || what == core::act::discard;
-        return {what, per_target ? "root" : ""};
-    }
+    static core::key key_of(core::act what);
 
     sink to_;
     core::chronicle chronicle_{"/var/lib/belay/transactions/20260501t120000z-ab12/upgrade.log"};

@@ -21,24 +21,9 @@ public:
     std::function<bool(const core::record&)> fails = [](const core::record&) { return false; };
     std::function<bool(const core::record&)> sync_fails = [](const core::record&) { return false; };
 
-    core::expected<void> append(const core::record& r) override {
-        points_.reach("append", moment::before);
-        if (broken_ || fails(r)) {
-            return core::failure(core::reason::io_error, "the state directory is full");
-        }
-        records.push_back(r);
-        if (core::durable(r.what)) {
-            points_.reach("append", moment::midway);
-            BELAY_TRY_VOID(sync(r));
-        }
-        points_.reach("append", moment::after);
-        return {};
-    }
+    core::expected<void> append(const core::record& r) override;
 
-    core::expected<void> log(std::string_view bytes) override {
-        logged += bytes;
-        return {};
-    }
+    core::expected<void> log(std::string_view bytes) override;
 
     core::expected<void> finish_log() override { return {}; }
 
@@ -46,32 +31,14 @@ public:
 
     std::function<bool(const std::string& file)> save_fails = [](const std::string&) { return false; };
 
-    core::expected<void> save(const std::string& file, std::string_view text) override {
-        if (save_fails(file)) {
-            return core::failure(core::reason::io_error, "could not save " + file + ": No space left on device");
-        }
-        saved[file] = text;
-        return {};
-    }
+    core::expected<void> save(const std::string& file, std::string_view text) override;
 
-    core::expected<std::string> load(const std::string& file) const override {
-        const auto found = saved.find(file);
-        return found == saved.end() ? core::failure(core::reason::io_error, "there is no " + file)
-                                    : core::expected<std::string>(found->second);
-    }
+    core::expected<std::string> load(const std::string& file) const override;
 
 private:
     /// After a sync that failed nobody knows what is on disk: the record is taken back, and nothing is written any
     /// more.
-    core::expected<void> sync(const core::record& r) {
-        if (sync_fails(r)) {
-            records.pop_back();
-            broken_ = true;
-            return core::failure(core::reason::io_error, "the state directory cannot be synced");
-        }
-        synced = records.size();
-        return {};
-    }
+    core::expected<void> sync(const core::record& r);
 
     const moments& points_;
     bool broken_{false};
@@ -85,21 +52,9 @@ public:
     std::optional<core::decision> holds;
     std::function<std::optional<core::decision>()> from_outside; ///< what another process publishes meanwhile
 
-    core::expected<std::optional<core::decision>> read() override {
-        if (const auto news = from_outside && !holds ? from_outside() : std::nullopt) {
-            holds = news;
-        }
-        return holds;
-    }
+    core::expected<std::optional<core::decision>> read() override;
 
-    core::expected<core::decision> publish(const core::decision& wanted) override {
-        points_.reach("publish", moment::before);
-        if (!holds) {
-            holds = wanted;
-        }
-        points_.reach("publish", moment::after);
-        return *holds;
-    }
+    core::expected<core::decision> publish(const core::decision& wanted) override;
 
 private:
     const moments& points_;

@@ -6,7 +6,6 @@
 #include "fakes/journal.hpp"
 #include "run/transaction.hpp"
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -26,8 +25,7 @@ inline core::check_spec hook(const std::string& command) {
 /// Checks as functions of the instance. Each run takes 10 ms.
 class fake_checks : public ports::checks {
 public:
-    fake_checks(fake_clock& clock, fake_incus& incus, const moments& points)
-        : clock_(clock), incus_(incus), points_(points) {}
+    fake_checks(fake_clock& clock, fake_incus& incus, const moments& points);
 
     std::function<core::reading(const core::check_spec&, fake_incus&, milliseconds now)> answer =
         [](const core::check_spec& spec, fake_incus& incus, milliseconds) {
@@ -43,33 +41,10 @@ public:
 
     /// Noted by the host, with the phase.
     void prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
-                 const ports::hook_context& context, ports::readiness how_far) override {
-        if (!specs.empty() || listing) {
-            incus_.note_prepared(context.phase, how_far);
-        }
-    }
+                 const ports::hook_context& context, ports::readiness how_far) override;
 
     ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
-                     const ports::hook_context&, std::stop_token stop) override {
-        ports::round seen;
-        if (listing) {
-            seen.listed = list(*listing, stop);
-        }
-        seen.proved_running = seen.listed.has_value();
-        if (specs.empty()) {
-            return seen;
-        }
-        points_.reach("checks", moment::before);
-        ++rounds;
-        clock_.now += milliseconds{10};
-        incus_.catch_up(clock_.now);
-        const bool runs = incus_.daemon_up && incus_.facts.running && !incus_.frozen && incus_.program_runs;
-        seen.proved_running = seen.proved_running || (proves && runs);
-        for (const auto& spec : specs) {
-            seen.readings.push_back(answer(spec, incus_, clock_.now));
-        }
-        return seen;
-    }
+                     const ports::hook_context&, std::stop_token stop) override;
 
     std::vector<std::string> swept; ///< run ids
 
@@ -77,16 +52,7 @@ public:
 
     /// A hook is its command, which the fake Incus knows by name.
     core::expected<core::reading> run_hook(const core::check_spec& hook, const ports::hook_context&, const std::string&,
-                                           std::stop_token stop) override {
-        BELAY_TRY(const auto, end,
-                  incus_.exec(
-                      {.argv = {"sh", "-c", hook.args.front()}}, hook.timeout, [](auto, auto) {}, stop));
-        const bool good = end.how == ports::ended::exited && end.exit_code == 0;
-        const auto summary = good ? std::string() : "exit status " + std::to_string(end.exit_code);
-        return core::reading{
-            hook.name, hook.where, hook.required, good ? core::health::pass : core::health::fail, summary,
-            {},        {},         0.01};
-    }
+                                           std::stop_token stop) override;
 
     std::vector<ports::evidence> found; ///< what the collectors say
     std::string packages_now;           ///< what the package manager says then; empty: nothing
@@ -95,40 +61,12 @@ public:
 
     ports::gathering gather(const std::vector<core::check_spec>& collectors,
                             const std::optional<core::check_spec>& listing, const ports::hook_context&,
-                            milliseconds limit, const std::function<void()>& meanwhile) override {
-        points_.reach("gather", moment::before);
-        const auto begin = clock_.now;
-        ++gatherings;
-        asked.clear();
-        for (const auto& one : collectors) {
-            asked.push_back(one.name);
-        }
-        if (listing) {
-            asked.push_back(listing->name);
-        }
-        if (meanwhile) {
-            meanwhile();
-        }
-        ports::gathering all{found, {}};
-        if (listing && !packages_now.empty()) {
-            all.listed = packages_now;
-        }
-        if (hangs) {
-            clock_.now = std::max(clock_.now, begin + limit);
-        }
-        return all;
-    }
+                            milliseconds limit, const std::function<void()>& meanwhile) override;
 
     bool hangs{false}; ///< the collectors do
 
 private:
-    std::optional<std::string> list(const core::check_spec& listing, std::stop_token stop) {
-        std::string text;
-        const auto end = incus_.exec(
-            {.argv = {"sh", "-c", listing.args.front()}}, listing.timeout,
-            [&](auto, std::string_view piece) { text += piece; }, stop);
-        return end && end->how == ports::ended::exited && end->exit_code == 0 ? std::optional(text) : std::nullopt;
-    }
+    std::optional<std::string> list(const core::check_spec& listing, std::stop_token stop);
 
     fake_clock& clock_;
     fake_incus& incus_;
@@ -159,32 +97,18 @@ public:
     };
 
     core::expected<std::unique_ptr<ports::held_lock>> take(const std::string&, const std::string&,
-                                                           const std::string& instance, const std::string&) override {
-        if (!taken.insert(instance).second) {
-            return core::failure(core::reason::locked, "instance " + instance + " is in another transaction");
-        }
-        return std::make_unique<released>(taken, instance);
-    }
+                                                           const std::string& instance, const std::string&) override;
 
     core::lock_holder self(const std::string& txn) const override { return {txn, "machine", boot, pid}; }
 
-    core::journal_knowledge knowledge(const std::string& txn, const std::string&) const override {
-        const auto found = journals.find(txn);
-        return found == journals.end() ? core::journal_knowledge::unknown : found->second;
-    }
+    core::journal_knowledge knowledge(const std::string& txn, const std::string&) const override;
 
     bool locked_since(const std::string&, const std::string&) const override { return false; }
 
     std::vector<core::past_run> history; ///< what the journals know
 
     std::vector<core::past_run> past(const std::vector<std::string>& txns, const std::string&,
-                                     const std::string&) const override {
-        std::vector<core::past_run> found;
-        std::ranges::copy_if(history, std::back_inserter(found), [&](const auto& run) {
-            return !run.undoes.empty() || std::ranges::find(txns, run.txn) != txns.end();
-        });
-        return found;
-    }
+                                     const std::string&) const override;
 
     bool alive(const core::lock_holder&) const override { return others_alive; }
 };
@@ -194,10 +118,7 @@ class fake_inbox : public ports::inbox {
 public:
     explicit fake_inbox(fake_clock& clock) : clock_(clock) {}
 
-    void interrupt() {
-        why_ = core::error{core::reason::interrupted, "interrupted by SIGTERM"};
-        source_.request_stop();
-    }
+    void interrupt();
 
     std::optional<milliseconds> signal_at;
     std::optional<core::verdict> key; ///< what the person at the terminal typed
@@ -213,17 +134,7 @@ public:
 
     std::function<void()> on_wait;
 
-    void wait(milliseconds duration, std::stop_token stop) override {
-        if (on_wait) {
-            on_wait();
-        }
-        if (!stop.stop_requested()) {
-            clock_.now += duration;
-        }
-        if (signal_at && clock_.now >= *signal_at && !why_) {
-            interrupt();
-        }
-    }
+    void wait(milliseconds duration, std::stop_token stop) override;
 
 private:
     fake_clock& clock_;
@@ -257,37 +168,20 @@ struct fake_world {
 
     static constexpr const char* default_txn = "20261123t224000z-0001";
 
-    fake_world() {
-        plan.instance = "web1";
-        plan.command.argv = {"upgrade"};
-        plan.checks = {{"listening", "/checks/listening", {}}};
-    }
+    fake_world();
+    ~fake_world();
 
-    core::report run(const std::string& txn = default_txn) {
-        run::transaction t(ports(), {txn, plan, env, "/state/upgrade.log", baseline});
-        return t.run();
-    }
+    fake_world(const fake_world&) = delete;
+    fake_world& operator=(const fake_world&) = delete;
+
+    core::report run(const std::string& txn = default_txn);
 
     /// Goes on with what another process has left.
-    core::expected<core::report> resume(const std::vector<core::record>& past, const std::string& txn = default_txn) {
-        run::transaction t(ports(), {txn, {}, {}, "/state/upgrade.log"});
-        return t.resume(past);
-    }
+    core::expected<core::report> resume(const std::vector<core::record>& past, const std::string& txn = default_txn);
 
     /// The chain of the journal: "preflight lock … commit! keep unlock", an act with `:word` when it did not go well, a
     /// verdict with `!`.
-    std::string chain() const {
-        std::string text;
-        for (const auto& r : journal.records) {
-            if (const auto* end = std::get_if<core::finished>(&r.what)) {
-                text += (text.empty() ? "" : " ") + std::string(core::to_word(end->what.what));
-                text += end->how == core::result::ok ? "" : ":" + std::string(core::to_word(end->how));
-            } else if (const auto* decision = std::get_if<core::decided>(&r.what)) {
-                text += (text.empty() ? "" : " ") + std::string(core::to_word(decision->what)) + "!";
-            }
-        }
-        return text;
-    }
+    std::string chain() const;
 
 private:
     run::world ports() { return {incus, checks, journal, locks, decisions, listener, inbox, clock}; }

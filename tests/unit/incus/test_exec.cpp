@@ -2,6 +2,7 @@
 #include "fakes/exec_daemon.hpp"
 #include "incus/instance.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <csignal>

@@ -3,6 +3,7 @@
 #include "fake_daemon.hpp"
 #include "incus/instance.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 

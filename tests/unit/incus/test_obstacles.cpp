@@ -4,6 +4,7 @@
 #include "incus/folders.hpp"
 #include "incus/instance.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <fstream>

@@ -6,6 +6,7 @@
 #include "incus/copies.hpp"
 #include "incus/instance.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 

@@ -3,7 +3,9 @@
 #include "incus/socket.hpp"
 #include "incus/transport.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <filesystem>
 #include <future>
 #include <set>
 

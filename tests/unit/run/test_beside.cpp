@@ -4,6 +4,7 @@
 #include "core/waiting_command.hpp"
 #include "fakes/world.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -79,6 +80,7 @@ TEST_CASE(
     w.expect_plain();
     CHECK(w.times("packages") == 2);
     CHECK(w.times("begin") == 1);
+    CHECK(w.incus.left == names{"waiting"});
 }
 
 TEST_CASE("nothing is begun where there is nothing to be won") {

@@ -2,6 +2,7 @@
 // What is saved before a rollback, and that nothing about it stands in the way of one.
 #include "fakes/world.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 using namespace belay;

@@ -2,6 +2,7 @@
 // Verify, soak, the rollback's own phases, signals and a state directory that fails.
 #include "fakes/world.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 using namespace belay;

@@ -3,7 +3,9 @@
 // leaves.
 #include "fakes/world.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <utility>
 
 using namespace belay;
 using namespace std::chrono_literals;

@@ -2,6 +2,7 @@
 // When the packages are listed, beside what, and that nothing depends on it; and that a round proves that programs run.
 #include "fakes/world.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 

@@ -2,6 +2,7 @@
 // The table of phases: each row with success, error and time-out; the end state and the whole chain of steps.
 #include "fakes/world.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
 using namespace belay;
