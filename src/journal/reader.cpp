@@ -89,33 +89,39 @@ core::expected<unique_fd> open_journal(const std::filesystem::path& file) {
 /// At most `size` bytes from a position; fewer only at the end of the file.
 core::expected<std::string> read_at(const std::filesystem::path& file, const unique_fd& fd, std::uint64_t position,
                                     std::size_t size) {
-    std::string bytes(size, '\0');
-    std::size_t done = 0;
-    while (done < size) {
-        const auto got = ::pread(fd.get(), bytes.data() + done, size - done, static_cast<off_t>(position + done));
-        if (got < 0 && errno != EINTR) {
-            return std::unexpected(unreadable(file, errno));
+    std::string bytes;
+    int problem = 0;
+    bytes.resize_and_overwrite(size, [&](char* to, std::size_t) {
+        std::size_t done = 0;
+        while (done < size) {
+            const auto got = ::pread(fd.get(), to + done, size - done, static_cast<off_t>(position + done));
+            if (got < 0 && errno != EINTR) {
+                problem = errno;
+                break;
+            }
+            if (got == 0) {
+                break;
+            }
+            done += got < 0 ? 0 : static_cast<std::size_t>(got);
         }
-        if (got == 0) {
-            break;
-        }
-        done += got < 0 ? 0 : static_cast<std::size_t>(got);
+        return done;
+    });
+    if (problem != 0) {
+        return std::unexpected(unreadable(file, problem));
     }
-    bytes.resize(done);
     return bytes;
 }
 
+/// As it is now: a belay that lives may be appending to it.
 core::expected<std::string> read_all(const std::filesystem::path& file) {
     BELAY_TRY(const auto, fd, open_journal(file));
-    std::string bytes;
-    while (fd) {
-        BELAY_TRY(const auto, chunk, read_at(file, fd, bytes.size(), chunk_size));
-        bytes += chunk;
-        if (chunk.size() < chunk_size) {
-            break;
-        }
+
+    struct stat about {};
+
+    if (fd && ::fstat(fd.get(), &about) != 0) {
+        return std::unexpected(unreadable(file, errno));
     }
-    return bytes;
+    return fd ? read_at(file, fd, 0, static_cast<std::size_t>(about.st_size)) : std::string();
 }
 
 /// The record of a line that is whole.
