@@ -37,6 +37,7 @@ def setUpModule():
         SCHEDULED[name] = subprocess.Popen(
             [os.environ["BELAY"], "run", "--format", "json", "--state-dir", state, *QUICK, name, "--", "sh", "-c",
              "echo new >/f; until [ -e /run/go ]; do sleep 0.1; done; exit 3"], stdout=subprocess.PIPE, text=True)
+        unittest.addModuleCleanup(live.incus, "config", "unset", name, "snapshots.schedule", check=False)
         unittest.addModuleCleanup(end, SCHEDULED[name])
 
 
