@@ -66,13 +66,18 @@ std::string what_is_wrong_with(std::string_view line) {
     return "its checksum does not match: it was altered, or a line before it is missing";
 }
 
+struct open_file {
+    unique_fd fd;
+    std::size_t size{}; ///< as it is now: a belay that lives may be appending
+};
+
 /// No descriptor for a file that is not there in a directory that is: such a journal is empty.
-core::expected<unique_fd> open_journal(const std::filesystem::path& file) {
+core::expected<open_file> open_journal(const std::filesystem::path& file) {
     unique_fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 
     std::error_code ignored;
     if (!fd && errno == ENOENT && std::filesystem::is_directory(file.parent_path(), ignored)) {
-        return fd; // what a crash right after the directory was made leaves
+        return open_file{}; // what a crash right after the directory was made leaves
     }
 
     struct stat about {};
@@ -83,45 +88,37 @@ core::expected<unique_fd> open_journal(const std::filesystem::path& file) {
     if (!S_ISREG(about.st_mode)) {
         return core::failure(core::reason::io_error, "the journal " + file.string() + " is not a regular file");
     }
-    return fd;
+    return open_file{std::move(fd), static_cast<std::size_t>(about.st_size)};
 }
 
 /// At most `size` bytes from a position; fewer only at the end of the file.
 core::expected<std::string> read_at(const std::filesystem::path& file, const unique_fd& fd, std::uint64_t position,
                                     std::size_t size) {
-    std::string bytes;
     int problem = 0;
-    bytes.resize_and_overwrite(size, [&](char* to, std::size_t) {
+    const auto fill = [&](char* to, std::size_t) {
         std::size_t done = 0;
         while (done < size) {
             const auto got = ::pread(fd.get(), to + done, size - done, static_cast<off_t>(position + done));
-            if (got < 0 && errno != EINTR) {
-                problem = errno;
+            if (got > 0) {
+                done += static_cast<std::size_t>(got);
+            } else if (got == 0 || errno != EINTR) {
+                problem = got == 0 ? 0 : errno;
                 break;
             }
-            if (got == 0) {
-                break;
-            }
-            done += got < 0 ? 0 : static_cast<std::size_t>(got);
         }
         return done;
-    });
+    };
+    std::string bytes;
+    bytes.resize_and_overwrite(size, fill);
     if (problem != 0) {
         return std::unexpected(unreadable(file, problem));
     }
     return bytes;
 }
 
-/// As it is now: a belay that lives may be appending to it.
 core::expected<std::string> read_all(const std::filesystem::path& file) {
-    BELAY_TRY(const auto, fd, open_journal(file));
-
-    struct stat about {};
-
-    if (fd && ::fstat(fd.get(), &about) != 0) {
-        return std::unexpected(unreadable(file, errno));
-    }
-    return fd ? read_at(file, fd, 0, static_cast<std::size_t>(about.st_size)) : std::string();
+    BELAY_TRY(const auto, journal, open_journal(file));
+    return journal.fd ? read_at(file, journal.fd, 0, journal.size) : std::string();
 }
 
 /// The record of a line that is whole.
@@ -252,11 +249,11 @@ core::expected<std::optional<std::string>> first_line(const std::filesystem::pat
 
 /// The first record of a journal, briefly; nothing when it cannot be read.
 std::optional<core::record> first_record(const std::filesystem::path& journal) {
-    const auto fd = open_journal(journal);
-    if (!fd || !*fd) {
+    const auto found = open_journal(journal);
+    if (!found || !found->fd) {
         return std::nullopt;
     }
-    const auto line = first_line(journal, *fd);
+    const auto line = first_line(journal, found->fd);
     if (!line || !*line || !sealed_after(**line, first_sum)) {
         return std::nullopt;
     }
