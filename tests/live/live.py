@@ -130,13 +130,17 @@ def settings(name):
 
 def delete(name):
     """Also when the test has killed the daemon, or when the daemon is at it: a snapshot of a schedule, or one that expires."""
-    def is_gone():
-        done = incus("delete", "--force", name, check=False)
-        return done.returncode == 0 or "not found" in done.stderr
+    problem = ""
 
-    if not is_gone():
+    def try_it():
+        nonlocal problem
+        done = incus("delete", "--force", name, check=False)
+        problem = done.stderr
+        return done.returncode == 0 or "not found" in problem
+
+    if not try_it():
         start_daemon()
-        wait_until(is_gone, 30, f"{name} can be deleted")
+        wait_until(try_it, 30, lambda: f"{name} is deleted: {problem}")
 
 
 @contextlib.contextmanager
@@ -209,14 +213,14 @@ def start_daemon():
 
 
 def wait_until(condition, deadline_seconds, what):
-    """Asks until condition() is true, and gives its value; fails with `what` when the deadline is over."""
+    """Asks until condition() is true, and gives its value; fails with `what` (or what() says) when the deadline is over."""
     end = time.monotonic() + deadline_seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_seconds} s: {what}")
+            raise AssertionError(f"not within {deadline_seconds} s: {what() if callable(what) else what}")
         time.sleep(0.05)
 
 
