@@ -2,9 +2,7 @@
 #include "fakes/http_server.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,17 +12,11 @@
 namespace belay::fakes {
 
 http_server::http_server(handler answer) : answer_(std::move(answer)) {
-    char folder[] = "/tmp/belay-http-XXXXXX";
-    if (::mkdtemp(folder) == nullptr) {
-        throw std::runtime_error("mkdtemp");
-    }
-    folder_ = folder;
     listen();
 }
 
 http_server::~http_server() {
     stop();
-    std::filesystem::remove_all(folder_);
 }
 
 void http_server::stop() {

@@ -2,6 +2,8 @@
 // A small HTTP/1.1 server on a unix socket of its own, each connection on a thread. What it answers is a function's
 // affair.
 #pragma once
+#include "fakes/temporary_directory.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -42,7 +44,7 @@ public:
     http_server(const http_server&) = delete;
     http_server& operator=(const http_server&) = delete;
 
-    std::string socket() const { return folder_ + "/unix.socket"; }
+    std::string socket() const { return folder_.path() / "unix.socket"; }
 
     /// As a daemon that died: nobody listens, every connection is lost.
     void stop();
@@ -66,7 +68,7 @@ private:
     static bool write(int fd, const http_reply& reply);
 
     handler answer_;
-    std::string folder_;
+    temporary_directory folder_;
     int listener_{-1};
     std::atomic<bool> ending_{false};
     std::atomic<int> accepted_{0};

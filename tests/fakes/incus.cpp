@@ -2,7 +2,6 @@
 #include "fakes/incus.hpp"
 
 #include "core/coverage.hpp"
-#include "core/lock_rule.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -4,7 +4,6 @@
 // As the real adapter does, it awaits what it lost sight of itself before it starts, restores, discards or unpauses.
 // What another process left under way only `settle` awaits: the driver must not rely on more.
 #pragma once
-#include "core/coverage.hpp"
 #include "core/lock_rule.hpp"
 #include "fakes/clock.hpp"
 #include "fakes/daemon.hpp"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tests of checks share: a folder of hooks, and an instance to which nothing can be done.
 #pragma once
+#include "fakes/temporary_directory.hpp"
 #include "ports/host.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
@@ -12,28 +12,16 @@ namespace belay::test {
 
 namespace fs = std::filesystem;
 
-/// A folder that is gone at the end of the test.
-class scratch {
+/// A folder of hooks that is gone at the end of the test.
+class scratch : public fakes::temporary_directory {
 public:
-    scratch() {
-        auto pattern = (fs::temp_directory_path() / "belay-checks-XXXXXX").string();
-        path = mkdtemp(pattern.data());
-    }
-
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-
-    ~scratch() { fs::remove_all(path); }
-
     fs::path put(const std::string& name, const std::string& text, mode_t mode = 0755) const {
-        const auto file = path / name;
+        const auto file = path() / name;
         fs::create_directories(file.parent_path());
         std::ofstream(file) << text;
         chmod(file.c_str(), mode);
         return file;
     }
-
-    fs::path path;
 };
 
 /// An instance that answers everything with success. What exec does is the test's.

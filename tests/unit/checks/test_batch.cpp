@@ -296,7 +296,7 @@ TEST_CASE("a program without head takes nothing for whole that it did not see") 
     s.dir.put("few/sh", "#!/bin/sh\nexec /bin/sh \"$@\"\n");
     const auto program = process::find_program(s.guest.shell.front(), process::environment_of({}));
     s.guest.shell.front() = *program;
-    s.guest.shell.insert(s.guest.shell.begin(), {"/usr/bin/env", "PATH=" + (s.dir.path / "few").string()});
+    s.guest.shell.insert(s.guest.shell.begin(), {"/usr/bin/env", "PATH=" + (s.dir.path() / "few").string()});
     const auto r = s.run().readings;
     CHECK(r[0].good == findings{"one"});
     CHECK(r[1].good == findings{"two"});
@@ -373,7 +373,7 @@ TEST_CASE("a check of which nobody knows how it ended does not pass") {
 TEST_CASE("a batch does nothing before its word, and without it ends") {
     const test::scratch dir;
     const auto program =
-        checks::batch_program({{{}, "touch " + (dir.path / "ran").string(), "a", {}}, {{}, "echo b", "b", {}}});
+        checks::batch_program({{{}, "touch " + (dir.path() / "ran").string(), "a", {}}, {{}, "echo b", "b", {}}});
     auto shell = GENERATE(Catch::Generators::from_range(test::shells()));
     shell.insert(shell.end(), {"-c", program, "checks"});
     const auto run = [&](const std::string& input) {
@@ -383,9 +383,9 @@ TEST_CASE("a batch does nothing before its word, and without it ends") {
                !out.empty();
     };
     CHECK_FALSE(run(""));
-    CHECK_FALSE(std::filesystem::exists(dir.path / "ran"));
+    CHECK_FALSE(std::filesystem::exists(dir.path() / "ran"));
     CHECK(run(checks::batch_word));
-    CHECK(std::filesystem::exists(dir.path / "ran"));
+    CHECK(std::filesystem::exists(dir.path() / "ran"));
 }
 
 TEST_CASE("what is prepared is the very program that is run") {

@@ -77,7 +77,7 @@ TEST_CASE("a description that is wrong names the file and the mistake") {
         const auto check = checks::describe(dir.put("web", "#!/bin/sh\n# belay: "s + line + "\n"));
         REQUIRE_FALSE(check);
         CHECK(check.error().code == core::reason::usage);
-        CHECK(check.error().message.find((dir.path / "web").string()) != std::string::npos);
+        CHECK(check.error().message.find((dir.path() / "web").string()) != std::string::npos);
     }
 }
 
@@ -86,8 +86,8 @@ TEST_CASE("a file that is not executable, or no file, is no check") {
     const auto plain = checks::describe(dir.put("web", script, 0644));
     REQUIRE_FALSE(plain);
     CHECK(plain.error().message.find("chmod +x") != std::string::npos);
-    CHECK_FALSE(checks::describe(dir.path));
-    CHECK_FALSE(checks::describe(dir.path / "missing"));
+    CHECK_FALSE(checks::describe(dir.path()));
+    CHECK_FALSE(checks::describe(dir.path() / "missing"));
 }
 
 TEST_CASE("the first folder wins, and can mask") {
@@ -97,8 +97,8 @@ TEST_CASE("the first folder wins, and can mask") {
     dir.put("system/dns", script);
     dir.put("system/db", script);
     dir.put("own/db", "");
-    fs::create_symlink("/dev/null", dir.path / "own" / "dns");
-    const checks::library library({dir.path / "own", dir.path / "missing", dir.path / "system"}, some_user);
+    fs::create_symlink("/dev/null", dir.path() / "own" / "dns");
+    const checks::library library({dir.path() / "own", dir.path() / "missing", dir.path() / "system"}, some_user);
     CHECK(library.find("web")->summary == "It answers");
     CHECK_FALSE(library.find("db"));
     CHECK(library.find("dns").error().message.find("switched off") != std::string::npos);
@@ -110,7 +110,7 @@ TEST_CASE("the first folder wins, and can mask") {
 TEST_CASE("an unknown name suggests the nearest one, a path is taken as it is") {
     const scratch dir;
     const auto file = dir.put("listening", script);
-    const checks::library library({dir.path}, some_user);
+    const checks::library library({dir.path()}, some_user);
     CHECK(library.find("listenin").error().message.find("did you mean 'listening'?") != std::string::npos);
     CHECK(library.find(file.string()));
     CHECK(library.find("./no/such/file").error().message.find("there is no file") != std::string::npos);
@@ -121,7 +121,7 @@ TEST_CASE("an unknown name suggests the nearest one, a path is taken as it is") 
 TEST_CASE("arguments of a check are split as in a shell") {
     const scratch dir;
     dir.put("tcp", script);
-    const checks::library library({dir.path}, some_user);
+    const checks::library library({dir.path()}, some_user);
     const auto spec = library.resolve("tcp 53 'a b' \"c\\\"d\" e\\ f ''", true);
     REQUIRE(spec);
     CHECK(spec->args == std::vector<std::string>{"53", "a b", "c\"d", "e f", ""});
@@ -141,15 +141,15 @@ TEST_CASE("as root, what others may write is not run") {
     CHECK_FALSE(checks::check_trust(open_file, 0));
     CHECK(checks::check_trust(open_file, some_user));
     const auto in_open_folder = dir.put("open/web", script);
-    chmod((dir.path / "open").c_str(), 0777);
+    chmod((dir.path() / "open").c_str(), 0777);
     CHECK_FALSE(checks::check_trust(in_open_folder, 0));
-    CHECK(checks::library({dir.path / "open"}, 0).find("web").error().message.find("others than root may write") !=
+    CHECK(checks::library({dir.path() / "open"}, 0).find("web").error().message.find("others than root may write") !=
           std::string::npos);
     const auto foreign = dir.put("safe/foreign", script);
     REQUIRE(chown(foreign.c_str(), some_user, some_user) == 0);
     CHECK_FALSE(checks::check_trust(foreign, 0));
-    fs::create_symlink(open_file, dir.path / "safe" / "link");
-    CHECK_FALSE(checks::check_trust(dir.path / "safe" / "link", 0));
+    fs::create_symlink(open_file, dir.path() / "safe" / "link");
+    CHECK_FALSE(checks::check_trust(dir.path() / "safe" / "link", 0));
 }
 
 TEST_CASE("findings and the summary are read from what a check prints") {
@@ -222,7 +222,7 @@ TEST_CASE("checks that misbehave fail, and say how") {
     CHECK(garbage.how == core::health::fail);
     CHECK(garbage.summary == "exit status 3");
     CHECK(garbage.bad.begin()->find('\x1b') == std::string::npos);
-    CHECK(run_one(host_check(dir.path / "gone"), guest).how == core::health::fail);
+    CHECK(run_one(host_check(dir.path() / "gone"), guest).how == core::health::fail);
     CHECK(run_one(host_check(dir.put("killed", "#!/bin/sh\nkill -9 $$\n")), guest).summary == "exit status 137");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which collectors of evidence a run has.
 #include "cli/selection.hpp"
+#include "fakes/temporary_directory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <cstdlib>
@@ -12,30 +13,18 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Two folders of hooks, gone at the end of the test.
-struct folders {
-    folders() {
-        auto pattern = (fs::temp_directory_path() / "belay-selection-XXXXXX").string();
-        root = mkdtemp(pattern.data());
-    }
-
-    folders(const folders&) = delete;
-    folders& operator=(const folders&) = delete;
-
-    ~folders() { fs::remove_all(root); }
-
+struct folders : fakes::temporary_directory {
     void put(const std::string& name, const std::string& text = "#!/bin/sh\n# belay: timeout=3s\n",
              fs::perms mode = fs::perms::owner_all) const {
-        fs::create_directories((root / name).parent_path());
-        std::ofstream(root / name) << text;
-        fs::permissions(root / name, mode);
+        fs::create_directories((path() / name).parent_path());
+        std::ofstream(path() / name) << text;
+        fs::permissions(path() / name, mode);
     }
 
     auto select(const std::vector<std::string>& commands = {}) const {
         constexpr unsigned some_user = 1000;
-        return cli::select_collectors(commands, checks::library({root / "own", root / "installed"}, some_user));
+        return cli::select_collectors(commands, checks::library({path() / "own", path() / "installed"}, some_user));
     }
-
-    fs::path root;
 };
 
 } // namespace
@@ -50,9 +39,9 @@ TEST_CASE("every collector that is installed runs, the first file of a name, and
     const auto all = f.select({"dmesg", "df"});
     REQUIRE(all);
     REQUIRE(all->size() == 4);
-    CHECK((*all)[0].file == (f.root / "installed/journal").string());
+    CHECK((*all)[0].file == (f.path() / "installed/journal").string());
     CHECK((*all)[0].timeout == std::chrono::seconds(3));
-    CHECK((*all)[1].file == (f.root / "own/processes").string());
+    CHECK((*all)[1].file == (f.path() / "own/processes").string());
     CHECK((*all)[2].name == "command-1");
     CHECK((*all)[3].name == "command-2");
     CHECK((*all)[3].args == std::vector<std::string>{"df"});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of packages, with the script that makes it run under small fakes of the package managers.
 #include "core/packages.hpp"
+#include "fakes/temporary_directory.hpp"
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>
@@ -25,8 +26,6 @@ struct ran {
 class system_with {
 public:
     system_with() {
-        auto pattern = (fs::temp_directory_path() / "belay-packages-XXXXXX").string();
-        root_ = mkdtemp(pattern.data());
         fs::create_directories(root_ / "bin");
         for (const auto* tool : {"sed", "sh"}) {
             const auto real =
@@ -34,11 +33,6 @@ public:
             fs::create_symlink(real, root_ / "bin" / tool);
         }
     }
-
-    system_with(const system_with&) = delete;
-    system_with& operator=(const system_with&) = delete;
-
-    ~system_with() { fs::remove_all(root_); }
 
     /// A program that prints `text` and ends with the status.
     void program(const std::string& name, const std::string& text, int status = 0) {
@@ -88,7 +82,8 @@ public:
     }
 
 private:
-    fs::path root_;
+    fakes::temporary_directory folder_;
+    const fs::path& root_ = folder_.path();
 };
 
 } // namespace

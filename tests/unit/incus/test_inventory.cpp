@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All instances of a daemon. The samples are answers of Incus 6.0.4, shortened.
 #include "fakes/http_server.hpp"
+#include "fakes/temporary_directory.hpp"
 #include "incus/inventory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -28,21 +29,6 @@ http_reply snapshots(const std::string& list) {
 }
 
 const http_reply missing{.status = 404, .body = R"({"type":"error","error_code":404,"error":"Instance not found"})"};
-
-class scratch {
-public:
-    scratch() {
-        char name[] = "/tmp/belay-pools-XXXXXX";
-        path = ::mkdtemp(name);
-    }
-
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-
-    ~scratch() { fs::remove_all(path); }
-
-    fs::path path;
-};
 
 } // namespace
 
@@ -118,13 +104,13 @@ TEST_CASE("a daemon that does not answer is an error, not an empty host", "[incu
 }
 
 TEST_CASE("what a restore has moved aside is found in every pool and project", "[incus]") {
-    const scratch folder;
-    const auto pools = folder.path / "storage-pools";
+    const fakes::temporary_directory folder;
+    const auto pools = folder.path() / "storage-pools";
     fs::create_directories(pools / "one/containers/w1");
     fs::create_directories(pools / "one/containers/w1.incustmp");
     fs::create_directories(pools / "two/virtual-machines/lab_x_w2.incustmp");
     fs::create_directories(pools / "two/custom/default_v.incustmp"); // belongs to nobody
-    CHECK(find_moved(folder.path) ==
+    CHECK(find_moved(folder.path()) ==
           std::vector<moved_instance>{{"one", "default", "w1", pools / "one/containers/w1", true},
                                       {"two", "lab_x", "w2", pools / "two/virtual-machines/lab_x_w2", false}});
     CHECK(find_moved("/tmp/there-is-no-such").empty());

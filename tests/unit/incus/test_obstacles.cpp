@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is asked of the daemon, and looked up on its host, before anything is touched.
 #include "fake_daemon.hpp"
+#include "fakes/temporary_directory.hpp"
 #include "incus/folders.hpp"
 #include "incus/instance.hpp"
 
@@ -48,20 +49,6 @@ void write(const std::filesystem::path& file, std::size_t bytes) {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << std::string(bytes, 'x');
 }
-
-struct temporary_folder {
-    std::filesystem::path path;
-
-    temporary_folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "belay-folders-XXXXXX").string();
-        path = mkdtemp(name.data());
-    }
-
-    ~temporary_folder() { std::filesystem::remove_all(path); }
-
-    temporary_folder(const temporary_folder&) = delete;
-    temporary_folder& operator=(const temporary_folder&) = delete;
-};
 
 } // namespace
 
@@ -211,22 +198,22 @@ TEST_CASE("the places of instances and volumes", "[incus]") {
 }
 
 TEST_CASE("a folder is counted in blocks, each file once, and no link is followed", "[incus]") {
-    const temporary_folder there;
-    const auto size = [&](std::uint64_t enough = gib) { return incus::folder_size(there.path / "a", enough, 10s); };
+    const fakes::temporary_directory there;
+    const auto size = [&](std::uint64_t enough = gib) { return incus::folder_size(there.path() / "a", enough, 10s); };
     CHECK_FALSE(size()); // there is none
-    write(there.path / "a" / "b" / "file", 1U << 20U);
-    write(there.path / "outside" / "file", 8U << 20U);
+    write(there.path() / "a" / "b" / "file", 1U << 20U);
+    write(there.path() / "outside" / "file", 8U << 20U);
     const auto alone = size();
     REQUIRE(alone);
     CHECK(*alone >= 1U << 20U);
     CHECK(*alone < 2U << 20U);
-    std::filesystem::create_hard_link(there.path / "a" / "b" / "file", there.path / "a" / "same");
-    std::filesystem::create_directory_symlink(there.path / "outside", there.path / "a" / "link");
-    const auto sparse = there.path / "a" / "sparse";
+    std::filesystem::create_hard_link(there.path() / "a" / "b" / "file", there.path() / "a" / "same");
+    std::filesystem::create_directory_symlink(there.path() / "outside", there.path() / "a" / "link");
+    const auto sparse = there.path() / "a" / "sparse";
     std::ofstream(sparse).close();
     std::filesystem::resize_file(sparse, gib);
     CHECK(*size() < 2U << 20U);
     CHECK(*size(4096) > 4096); // it ends as soon as it is more
-    CHECK_FALSE(incus::folder_size(there.path / "a", gib, 0ms));
-    CHECK_FALSE(incus::folder_size(there.path / "a" / "link", gib, 10s));
+    CHECK_FALSE(incus::folder_size(there.path() / "a", gib, 0ms));
+    CHECK_FALSE(incus::folder_size(there.path() / "a" / "link", gib, 10s));
 }

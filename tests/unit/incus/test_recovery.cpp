@@ -3,6 +3,7 @@
 #include "core/lock_rule.hpp"
 #include "core/time_text.hpp"
 #include "fake_daemon.hpp"
+#include "fakes/temporary_directory.hpp"
 #include "incus/copies.hpp"
 #include "incus/instance.hpp"
 
@@ -39,21 +40,11 @@ std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
 }
 
 /// A /proc of processes that the test makes up.
-class fake_proc {
+class fake_proc : public fakes::temporary_directory {
 public:
-    fake_proc() {
-        char folder[] = "/tmp/belay-proc-XXXXXX";
-        path_ = ::mkdtemp(folder);
-    }
-
-    fake_proc(const fake_proc&) = delete;
-    fake_proc& operator=(const fake_proc&) = delete;
-
-    ~fake_proc() { fs::remove_all(path_); }
-
     void add(const std::string& pid, const list& arguments) const {
-        fs::create_directory(path_ / pid);
-        std::ofstream out(path_ / pid / "cmdline", std::ios::binary);
+        fs::create_directory(path() / pid);
+        std::ofstream out(path() / pid / "cmdline", std::ios::binary);
         for (const auto& one : arguments) {
             out << one << '\0';
         }
@@ -65,15 +56,10 @@ public:
     }
 
     std::vector<long> copies(const std::string& project = "default", const std::string& instance = "web1") const {
-        auto found = incus::copies_under_way(path_, "p", project, instance);
+        auto found = incus::copies_under_way(path(), "p", project, instance);
         std::ranges::sort(found);
         return found;
     }
-
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
 };
 
 /// A daemon whose instance is on a pool of driver dir, and a process that looks like a copy to the instance and ends by

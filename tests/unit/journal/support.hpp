@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A directory that goes away, disks that fail when told so, and a short history of a transaction.
+// Disks that fail when told so, and a short history of a transaction.
 #pragma once
 #include "core/event.hpp"
+#include "fakes/temporary_directory.hpp"
 #include "journal/files.hpp"
 #include "journal/store.hpp"
 
@@ -22,26 +23,7 @@ namespace fs = std::filesystem;
 
 inline const std::string txn = "20261123t224000z-3f9c";
 
-class temporary_directory {
-public:
-    temporary_directory() {
-        std::string name = (fs::temp_directory_path() / "belay-journal-XXXXXX").string();
-        path_ = ::mkdtemp(name.data()) == nullptr ? "" : name;
-    }
-
-    temporary_directory(const temporary_directory&) = delete;
-    temporary_directory& operator=(const temporary_directory&) = delete;
-
-    ~temporary_directory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
+using fakes::temporary_directory;
 
 /// A disk of limited room whose syncs can be made to fail. Everything that it takes is really written.
 class weak_disk final : public journal::file_ops {

@@ -12,7 +12,7 @@ namespace {
 constexpr unsigned some_user = 1000;
 
 recipe::book book_in(const test::scratch& dir, unsigned uid = some_user) {
-    return {{dir.path / "own", dir.path / "host", dir.path / "shipped"}, uid};
+    return {{dir.path() / "own", dir.path() / "host", dir.path() / "shipped"}, uid};
 }
 
 } // namespace
@@ -27,7 +27,7 @@ TEST_CASE("a recipe is found by its name, with or without .json, first where it 
     CHECK(book.find("apt")->recipe->summary == "of the host");
     CHECK(book.find("web1")->recipe->summary == "of web1");
     CHECK(book.find("web1.json")->recipe->summary == "of web1"); // its file
-    CHECK(book.find((dir.path / "shipped/apt.json").string())->recipe->summary == "shipped");
+    CHECK(book.find((dir.path() / "shipped/apt.json").string())->recipe->summary == "shipped");
     const auto all = book.list();
     REQUIRE(all.size() == 3);
     CHECK(all[0].name == "apt");
@@ -42,8 +42,8 @@ TEST_CASE("a recipe is found by its name, with or without .json, first where it 
 TEST_CASE("a check that is a path lies beside its recipe") {
     const test::scratch dir;
     dir.put("own dir/web.json", R"({"checks": ["./shop 5", "tcp 53", "/bin/x"], "wanted": ["../x"]})", 0644);
-    const auto found = book_in(dir).find((dir.path / "own dir/web.json").string());
-    const auto folder = "'" + (dir.path / "own dir").string() + "'";
+    const auto found = book_in(dir).find((dir.path() / "own dir/web.json").string());
+    const auto folder = "'" + (dir.path() / "own dir").string() + "'";
     CHECK(found->recipe->checks == std::vector<std::string>{folder + "/./shop 5", "tcp 53", "/bin/x"});
     CHECK(found->recipe->wanted == std::vector<std::string>{folder + "/../x"});
 }
@@ -63,9 +63,9 @@ TEST_CASE("a recipe that cannot be used is listed with its mistake") {
     REQUIRE(all.size() == 1);
     CHECK(all[0].recipe.error().message.starts_with(file.string() + ":2: "));
     CHECK_FALSE(book_in(dir).find("bad"));
-    REQUIRE(mkfifo((dir.path / "own/pipe.json").c_str(), 0600) == 0);
+    REQUIRE(mkfifo((dir.path() / "own/pipe.json").c_str(), 0600) == 0);
     CHECK(book_in(dir).find("pipe").error().message.find("cannot be read") != std::string::npos);
-    fs::create_directories(dir.path / "own/folder.json");
+    fs::create_directories(dir.path() / "own/folder.json");
     CHECK(book_in(dir).find("folder").error().message.find("cannot be read") != std::string::npos);
 }
 
