@@ -55,7 +55,7 @@ std::optional<std::size_t> number_in(std::string_view text) {
 
 /// A text that several of them have (udp-dns, say, with other arguments) is there once.
 std::string batch_program(const std::vector<batch_script>& scripts) {
-    std::string program = fmt::format("read -r word || exit\nmost={} run=${}", longest_output, run_variable);
+    std::string program = fmt::format("most={} run=${}", longest_output, run_variable);
     program += replaced(std::string(functions), "VARIABLE", run_variable);
     std::map<std::string_view, std::size_t> texts;
     for (const auto& script : scripts) {
@@ -63,9 +63,10 @@ std::string batch_program(const std::vector<batch_script>& scripts) {
             program += fmt::format("text{}={}\n", at->second, core::shell_quote(script.text));
         }
     }
+    program += "find_file sh\n";
     for (std::size_t i = 0; i < scripts.size(); ++i) {
         const auto& script = scripts[i];
-        program += fmt::format("run {} sh", i);
+        program += fmt::format("run {} \"$file\"", i);
         for (const auto& option : script.options) {
             program += " " + core::shell_quote(option);
         }

@@ -22,11 +22,8 @@ struct batch_script {
 /// The program must be started with it; each script finds in it that value, with a dot and its own number behind it.
 using ports::run_variable;
 
-inline constexpr const char* batch_word = "go\n";
-
-/// A text for `sh -c` that runs all of them side by side, each by a shell of its own with an empty standard input, and
-/// prints what batch_reader reads. It needs `sh` alone, and no file. It begins with batch_word on its standard input,
-/// and without it ends having done nothing.
+/// A script for core::script_for_shell that runs all of them side by side, each by a new shell with an empty standard
+/// input, and prints what batch_reader reads. It needs `sh` alone, and no file of its own.
 std::string batch_program(const std::vector<batch_script>& scripts);
 
 /// Reads the standard output of batch_program. Each line of it says whose it is, and is written at once, so that those

@@ -296,8 +296,7 @@ core::expected<core::reading> runner::attempt(const core::check_spec& spec, cons
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });
     gathered output(text, what, enough);
     const auto begin = std::chrono::steady_clock::now();
-    const auto program = spec.file.empty() ? spec.args.front() : spec.file;
-    const auto env = environment(context, begin_run(program, context));
+    const auto env = environment(context, new_run_id(context));
     const auto end = spec.where == core::place::host
                          ? run_on_host(spec, env, input, std::ref(output), enough.get_token())
                          : run_in_guest(spec, env, std::ref(output), enough.get_token(), text, what);
@@ -313,22 +312,10 @@ core::expected<core::reading> runner::attempt(const core::check_spec& spec, cons
     return reading;
 }
 
-/// The x keeps run 1 from matching run 10. With the mutex held.
+/// The x keeps run 1 from matching run 10.
 std::string runner::new_run_id(const ports::hook_context& context) {
+    const std::scoped_lock guard(mutex_);
     return fmt::format("{}-{}x", context.txn, ++runs_);
-}
-
-/// The id that the next run of a program will have.
-std::string runner::plan_run(const std::string& program, const ports::hook_context& context) {
-    const std::scoped_lock guard(mutex_);
-    return planned_[program] = new_run_id(context);
-}
-
-/// That of the plan, if it was planned.
-std::string runner::begin_run(const std::string& program, const ports::hook_context& context) {
-    const std::scoped_lock guard(mutex_);
-    const auto planned = planned_.extract(program);
-    return planned ? planned.mapped() : new_run_id(context);
 }
 
 core::reading runner::run_one(const core::check_spec& spec, const ports::hook_context& context, std::stop_token stop,
@@ -386,23 +373,6 @@ ports::round runner::run(const std::vector<core::check_spec>& specs, const std::
     }
     found.readings = std::move(readings);
     return found;
-}
-
-void runner::prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
-                     const ports::hook_context& context, ports::readiness how_far) {
-    auto all = specs;
-    if (listing) {
-        all.push_back(*listing);
-    }
-    if (const auto together = what_goes_together(all, specs.size()); !together.which.empty()) {
-        host_.prepare(together_command(together, context, plan_run(together.program, context)), how_far);
-    } else if (specs.empty() && listing) {
-        if (const auto script = guest_form(*listing)) {
-            const auto run_id = plan_run(listing->args.front(), context);
-            host_.prepare({.argv = script->argv, .env = environment(context, run_id), .input = script->input},
-                          how_far == ports::readiness::waiting ? ports::readiness::accepted : how_far);
-        }
-    }
 }
 
 } // namespace belay::checks

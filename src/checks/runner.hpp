@@ -71,14 +71,10 @@ public:
 
     explicit runner(ports::host& host, witness saw = {}) : host_(host), saw_(std::move(saw)) {}
 
-    /// Only of what is one program in the instance: all that goes together, or a listing alone, which does not wait for
-    /// an input.
-    void prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
-                 const ports::hook_context& context, ports::readiness how_far) override;
-
-    /// The scripts that say so go together, with the listing, as one program (together.cpp): the daemon starts a
-    /// program of its own for each one in the instance, and that takes longer than most checks. Others have one for
-    /// themselves, and so has what did not come whole out of the common one.
+    /// The scripts that say so go together, with the listing, in one shell (together.cpp), the one that waits if host
+    /// was asked to prepare it: the daemon starts a program of its own for each one in the instance, and that
+    /// takes longer than most checks. Others have one for themselves, and so has what did not come whole out of the
+    /// shell.
     ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
                      const ports::hook_context& context, std::stop_token stop) override;
 
@@ -105,8 +101,6 @@ private:
     using part_ended = std::function<void(std::size_t i, std::optional<core::health> how)>;
 
     std::string new_run_id(const ports::hook_context& context);
-    std::string plan_run(const std::string& program, const ports::hook_context& context);
-    std::string begin_run(const std::string& program, const ports::hook_context& context);
     std::optional<batch_script> batch_form(const core::check_spec& spec);
     batch what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from);
     static ports::guest_command together_command(const batch& these, const ports::hook_context& context,
@@ -134,8 +128,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, std::string> texts_; ///< read once: every round of a transaction runs the same text
     std::uint64_t runs_{0};
-    std::map<std::string, std::string> planned_; ///< run ids of programs that were prepared, by their text
-    std::vector<std::jthread> stragglers_;       ///< the last member: they use the others
+    std::vector<std::jthread> stragglers_; ///< the last member: they use the others
 };
 
 } // namespace belay::checks

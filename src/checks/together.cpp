@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <filesystem>
+#include <fmt/format.h>
 #include <unistd.h>
 
 namespace belay::checks {
@@ -14,9 +15,6 @@ namespace belay::checks {
 namespace {
 
 using clock = std::chrono::steady_clock;
-
-/// What one argument of a program may have, of which the program of a batch is one (MAX_ARG_STRLEN in binfmts.h).
-constexpr std::size_t longest_program = 130'000;
 
 /// Reads a batch while it runs, and ends it when all that has not ended is overdue: nobody waits for more than the
 /// longest time of those that hang.
@@ -136,8 +134,7 @@ std::optional<batch_script> runner::batch_form(const core::check_spec& spec) {
                 : std::nullopt;
 }
 
-/// From `own_from` on they are belay's own commands. One alone is no batch; the last ones are left out of one that
-/// would be too long.
+/// From `own_from` on they are belay's own commands.
 runner::batch runner::what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from) {
     batch these;
     std::vector<batch_script> scripts;
@@ -149,20 +146,18 @@ runner::batch runner::what_goes_together(const std::vector<core::check_spec>& al
             these.which.push_back(i);
         }
     }
-    while (scripts.size() > 1) {
-        these.program = batch_program(scripts);
-        if (these.program.size() <= longest_program) {
-            return these;
-        }
-        scripts.pop_back();
-        these.which.pop_back();
-    }
-    return {};
+    these.program = batch_program(scripts);
+    return these;
 }
 
+/// Their environment is in the text: the shell may have been there before the run.
 ports::guest_command runner::together_command(const batch& these, const ports::hook_context& context,
                                               const std::string& run_id) {
-    return {.argv = {"sh", "-c", these.program, "checks"}, .env = environment(context, run_id), .input = batch_word};
+    std::string text;
+    for (const auto& [name, value] : environment(context, run_id)) {
+        text += fmt::format("export {}={}\n", name, core::shell_quote(value));
+    }
+    return ports::waiting_shell(core::script_for_shell(text + these.program));
 }
 
 /// What a script has printed is in its text as it comes, and its end is told when it is there: collectors are not
@@ -178,7 +173,7 @@ void runner::run_together(const batch& these, const std::vector<core::check_spec
     for (const auto i : these.which) {
         limits.push_back(all[i].timeout);
     }
-    const auto run_id = begin_run(these.program, context);
+    const auto run_id = new_run_id(context);
     const auto command = together_command(these, context, run_id);
     std::stop_source enough;
     const std::stop_callback forward(stop, [&] { enough.request_stop(); });

@@ -20,6 +20,19 @@ unset word PWD OLDPWD SHLVL
 exec "$@"
 )sh";
 
+constexpr std::string_view find_file = R"sh(
+find_file() {
+    file='' before=$IFS IFS=:
+    for folder in $PATH; do
+        if [ -f "$folder/$1" ] && [ -x "$folder/$1" ]; then
+            file=$folder/$1
+            break
+        fi
+    done
+    IFS=$before
+}
+)sh";
+
 bool is_identifier(std::string_view name) {
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -49,6 +62,15 @@ std::vector<std::string> command_that_waits(const std::vector<std::string>& argv
 bool can_wait(const std::vector<std::string>& argv, const std::vector<std::string>& variables) {
     return !argv.empty() && !argv.front().empty() && !argv.front().starts_with('-') &&
            std::ranges::all_of(variables, [](const auto& name) { return is_identifier(name) && !is_the_shells(name); });
+}
+
+std::vector<std::string> waiting_shell() {
+    return {"sh", "-s", "belay"}; // the name is for whoever sees it in a list of processes
+}
+
+/// A shell reads a compound command whole before it runs any of it (POSIX, Shell Command Language 2.9.4).
+std::string script_for_shell(std::string_view text) {
+    return "{" + std::string(find_file) + std::string(text) + "\n}\n";
 }
 
 } // namespace belay::core

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command that is begun before its turn, as far as that goes without it: as a shell in the instance that waits for a
-// word and then becomes the command.
+// What is begun in the instance before its turn, as far as that goes without it: a shell that waits for a word and then
+// becomes the command, and one that waits for a script of belay's own.
 #pragma once
 #include <string>
 #include <string_view>
@@ -24,5 +24,16 @@ std::vector<std::string> command_that_waits(const std::vector<std::string>& argv
 /// whose name a shell takes for an option, and not with variables that shells drop or set themselves (POSIX, Shell
 /// Command Language 2.5.3; dash, bash, busybox).
 bool can_wait(const std::vector<std::string>& argv, const std::vector<std::string>& variables);
+
+/// `sh -s …`: does nothing before its input comes, and ends with that.
+std::vector<std::string> waiting_shell();
+
+/// The input of waiting_shell() for a script. Nothing of it is run unless all of it has come. What it starts must not
+/// read the shell's own input.
+///
+/// The shell may be older than what is in the instance now, and a program that is begun by its name need not be: `true` is
+/// built into shells, and busybox has all of its programs in itself (FEATURE_SH_STANDALONE). So a script finds
+/// `find_file NAME`, which sets $file to the file in $PATH that a new process would be, or to nothing.
+std::string script_for_shell(std::string_view text);
 
 } // namespace belay::core

@@ -47,6 +47,18 @@ ports::guest_command proof() {
     return {.argv = {"true"}};
 }
 
+/// How long a shell that waits may take for that: then it is asked of the daemon all the same.
+constexpr milliseconds shell_limit{2'000};
+
+/// Prints proof_mark when a program that it begins has succeeded.
+constexpr std::string_view proof_script = R"sh(find_file true
+"$file" </dev/null && echo 'belay: a program has run')sh";
+constexpr std::string_view proof_mark = "belay: a program has run\n";
+
+ports::guest_command proof_in_shell() {
+    return ports::waiting_shell(core::script_for_shell(proof_script));
+}
+
 std::string how_it_failed(const ports::guest_exit& end, milliseconds limit) {
     switch (end.how) {
     case ports::ended::exited:
@@ -62,17 +74,41 @@ std::string how_it_failed(const ports::guest_exit& end, milliseconds limit) {
 
 } // namespace
 
-void instance::prepare_proof() {
-    prepare(proof(), ports::readiness::spare);
-}
-
-/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. The status
-/// is read while it runs.
-core::expected<void> instance::prove_running(milliseconds limit) {
+/// What a shell that waits in the instance can prove; nothing when there is none, or it does not say so in time.
+std::optional<core::expected<void>> instance::prove_in_shell(milliseconds limit) {
     const deadline until(limit);
-    const auto command = proof();
+    const auto command = proof_in_shell();
+    said_all_.reset();
     const auto begin = std::chrono::steady_clock::now();
     auto program = standby_.take(program_for(command), limit, {});
+    if (!program.is_prepared() || !program.begin_without_input(until.left(), {})) {
+        return std::nullopt;
+    }
+    program.say(command.input);
+    const auto status = prove_status(until.left());
+    std::string said;
+    const auto listen = [&](core::output::stream from, std::string_view piece) {
+        if (from == core::output::stream::out) {
+            said += piece;
+        }
+    };
+    program.read_on(until.left(), listen, [&] { return said == proof_mark; }, {});
+    note_run(command, begin);
+    said_all_.emplace(std::move(program));
+    return said == proof_mark ? std::optional(status) : std::nullopt;
+}
+
+/// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. A shell
+/// that waits in it begins one as the daemon does, from the files of now, but sooner. When that does not succeed, for
+/// whatever reason, the daemon is asked. The status is read meanwhile.
+core::expected<void> instance::prove_running(milliseconds limit) {
+    const deadline until(limit);
+    if (const auto proved = prove_in_shell(std::min(limit, shell_limit))) {
+        return *proved;
+    }
+    const auto command = proof();
+    const auto begin = std::chrono::steady_clock::now();
+    auto program = program_for(command);
     const auto begun = program.begin(std::max(until.left(), milliseconds{1}), {}); // 0: for ever
     const auto status = prove_status(until.left());
     const auto end = begun ? program.finish({}, {}) : std::unexpected(begun.error());

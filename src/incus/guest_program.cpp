@@ -212,10 +212,15 @@ core::expected<void> guest_program::open_streams(const std::vector<stream>& whic
     return {};
 }
 
+void guest_program::say(std::string_view input) {
+    channels_[in].waiting += frame_of(opcode::binary, input);
+    channels_[in].send_waiting();
+}
+
 /// An empty text message is the end of the input.
 void guest_program::feed(std::string_view input) {
     if (!input.empty()) {
-        channels_[in].waiting += frame_of(opcode::binary, input);
+        say(input);
     }
     channels_[in].waiting += frame_of(opcode::text, {});
 }

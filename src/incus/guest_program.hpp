@@ -25,6 +25,9 @@ public:
 
     const ports::guest_command& command() const { return command_; }
 
+    /// Before it is run: instead of that of its command.
+    void give_input(std::string input) { command_.input = std::move(input); }
+
     bool is_prepared() const { return !operation_.empty(); }
 
     /// Has the daemon accept it, and connects all of its streams but the input, without which the daemon does not start
@@ -55,6 +58,9 @@ public:
     /// Whether it runs, as far as that is known, and could be given its input.
     bool is_running() const { return is_started() && !end_->ended() && !given_up(); }
 
+    /// Behind that: gives it some of its input, and not its end.
+    void say(std::string_view input);
+
     /// Behind begin_without_input: gives it its input and waits for its end, as run() does.
     core::expected<ports::guest_exit> go_on(std::string_view input, core::milliseconds limit,
                                             const ports::output_sink& sink, const std::stop_token& stop);
@@ -62,8 +68,7 @@ public:
     /// Behind that as well: ends it, as at a limit.
     void end_early();
 
-    /// Of one that is prepared and wanted by nobody: runs it without input, so that it is not left to the daemon as one
-    /// that failed.
+    /// Of one that waits and is wanted by nobody: tells it that there is no input, and waits for its end.
     void run_for_nothing(core::milliseconds limit, const std::stop_token& stop);
 
 private:

@@ -469,6 +469,7 @@ core::expected<void> instance::stop(milliseconds graceful, milliseconds limit) {
                              fmt::format("instance {} is ephemeral: stopping it would delete it", name_));
     }
     standby_.clear();
+    said_all_.reset();
     const deadline until(limit);
     if (graceful > milliseconds::zero()) {
         const auto gently = change_state("stop", graceful, false, deadline(std::min(graceful, limit)));

@@ -60,7 +60,6 @@ public:
     core::expected<void> prove_running(core::milliseconds limit) override;
     core::expected<void> prove_status(core::milliseconds limit) override;
     void prepare(const ports::guest_command& command, ports::readiness how_far) override;
-    void prepare_proof() override;
     std::unique_ptr<ports::begun_program> begin(const ports::guest_command& command, const std::string& mark,
                                                 core::milliseconds limit, std::stop_token stop) override;
     core::expected<ports::guest_exit> exec(const ports::guest_command& command, core::milliseconds limit,
@@ -116,6 +115,7 @@ private:
     std::string path(const std::string& below = {}) const;
     std::string snapshot_path(const std::string& target, const std::string& name) const;
     core::error in_words(core::error e, core::reason code, std::string sentence) const;
+    std::optional<core::expected<void>> prove_in_shell(core::milliseconds limit);
     guest_program program_for(const ports::guest_command& command) const;
     void note_run(const ports::guest_command& command, std::chrono::steady_clock::time_point begin) const;
 
@@ -135,6 +135,7 @@ private:
     bool copies_may_run_{true};              ///< a daemon that died may have left some
     observer observer_;
     standby standby_;
+    std::optional<guest_program> said_all_; ///< what it printed is known: it may end when it likes
 };
 
 } // namespace belay::incus

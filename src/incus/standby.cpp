@@ -16,17 +16,23 @@ constexpr core::milliseconds longest_run_for_nothing{2'000};
 } // namespace
 
 standby::candidate::candidate(guest_program program, ports::readiness how_far, time_point until)
-    : until_(until), program_(std::move(program)),
-      thread_([this, how_far](const std::stop_token& stop) { prepare(how_far, stop); }) {}
+    : how_far_(how_far), until_(until), program_(std::move(program)),
+      thread_([this](const std::stop_token& stop) { prepare(stop); }) {}
 
-void standby::candidate::prepare(ports::readiness how_far, const std::stop_token& stop) {
+bool standby::candidate::is_for(const ports::guest_command& command) const {
+    auto same = command;
+    same.input = program_.command().input;
+    return program_.command() == same;
+}
+
+void standby::candidate::prepare(const std::stop_token& stop) {
     waiter patience(stop);
-    const auto how = program_.prepare(how_far, patience, until_);
+    const auto how = program_.prepare(how_far_, patience, until_);
     std::unique_lock lock(mutex_);
     ready_ = how && *how == waiter::why::ready;
     over_ = true;
     changed_.notify_all();
-    if (!ready_ || how_far != ports::readiness::spare) {
+    if (!ready_ || !waits()) {
         return;
     }
     changed_.wait_until(lock, stop, until_, [] { return false; });
@@ -49,7 +55,11 @@ std::optional<guest_program> standby::candidate::wait(time_point until, const st
 
 void standby::prepare(guest_program program, ports::readiness how_far) {
     const std::scoped_lock guard(mutex_);
-    candidates_.remove_if([&](const candidate& one) { return !one.is_fresh() || one.is_for(program.command()); });
+    const auto is_for_it = [&](const candidate& one) { return one.is_for(program.command()); };
+    candidates_.remove_if([&](const candidate& one) { return !one.is_fresh() || (is_for_it(one) && !one.waits()); });
+    if (std::ranges::any_of(candidates_, is_for_it)) {
+        return;
+    }
     try {
         candidates_.emplace_back(std::move(program), how_far, steady_clock::now() + longest_);
     } catch (const std::system_error&) {
@@ -75,7 +85,11 @@ guest_program standby::take(guest_program program, core::milliseconds limit, con
     }
     const auto until = steady_clock::now() + (limit > core::milliseconds::zero() ? limit : longest_);
     auto prepared = found.empty() ? std::nullopt : found.front().wait(until, stop);
-    return prepared ? *std::move(prepared) : std::move(program);
+    if (!prepared) {
+        return program;
+    }
+    prepared->give_input(program.command().input);
+    return *std::move(prepared);
 }
 
 } // namespace belay::incus

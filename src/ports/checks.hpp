@@ -42,18 +42,9 @@ struct round {
     bool proved_running{false};          ///< a program was run in the instance, and how it ended is known
 };
 
-/// In the environment of all that a hook starts in the instance, so that sweep() finds it.
-inline constexpr const char* run_variable = "BELAY_CHECK_RUN";
-
 class checks {
 public:
     virtual ~checks() = default;
-
-    /// Says what run or gather is likely to be called with next, and how far what it runs in the instance may be
-    /// brought; as host::prepare.
-    virtual void prepare(const std::vector<core::check_spec>& /*specs*/,
-                         const std::optional<core::check_spec>& /*listing*/, const hook_context& /*context*/,
-                         readiness /*how_far*/) {}
 
     /// Runs each check once, side by side. A check that cannot be started, hangs or is cut short is a reading that
     /// fails, with the reason as its summary: there is no other error. `listing`: a shell command in the guest that is

@@ -4,6 +4,7 @@
 #pragma once
 #include "core/event.hpp"
 #include "core/retention.hpp"
+#include "core/waiting_command.hpp"
 
 #include <functional>
 #include <map>
@@ -65,11 +66,19 @@ struct guest_command {
     bool operator==(const guest_command&) const = default;
 };
 
+/// In the environment of all that a hook starts in the instance, so that sweep() finds it.
+inline constexpr const char* run_variable = "BELAY_CHECK_RUN";
+
+/// A shell of belay's own, which does nothing before it has its script, of core::script_for_shell. Without one: to be
+/// prepared. It has run_variable, so that no check counts it as a process of the instance, and no sweep ends it.
+inline guest_command waiting_shell(std::string script = {}) {
+    return {.argv = core::waiting_shell(), .env = {{run_variable, "waits"}}, .input = std::move(script)};
+}
+
 /// How far a program is brought before it is run.
 enum class readiness {
     accepted, ///< the daemon knows it; nothing runs in the instance yet, and nothing ever does when it is not asked for
-    spare,    ///< likewise, but when its time is over it is run for nothing: without input, and nobody reads its output
-    waiting   ///< it runs, and does nothing before its input comes: without it, it ends
+    waiting ///< it runs, and does nothing before its input comes: when its time is over, it is told that there is none
 };
 
 /// `lost`: it was started, and nobody knows how it ended.
@@ -191,8 +200,8 @@ public:
     /// Starts the instance; ok when it runs.
     virtual core::expected<void> start(milliseconds limit) = 0;
 
-    /// Proves that the instance runs: its status is Running and a program can be executed in it. Errors: not_running,
-    /// no_daemon.
+    /// Proves that the instance runs: its status is Running and a program can be executed in it, one that begins after
+    /// this was called. Errors: not_running, no_daemon.
     virtual core::expected<void> prove_running(milliseconds limit) = 0;
 
     /// The half of prove_running that is left when a program has just been run in the instance: its status is Running.
@@ -201,11 +210,9 @@ public:
 
     /// Says which program is likely to be run next, so that it can be prepared while something else is waited for.
     /// Nothing is waited for here, there is no error, and what exec() does not ask for within seconds, with the same
-    /// command, is given up. To do nothing is right, too. Safe to call beside any other call.
+    /// command (its input may be another one), is given up. A waiting_shell() is for prove_running() as well. To do
+    /// nothing is right, too. Safe to call beside any other call.
     virtual void prepare(const guest_command& /*command*/, readiness /*how_far*/) {}
-
-    /// The same for the program of prove_running, as a spare.
-    virtual void prepare_proof() {}
 
     /// Begins with a program without its input. `mark`: the line by which it says that it waits for that. Nothing when
     /// it could not be begun within `limit`; that is always right, and such a program is for exec().

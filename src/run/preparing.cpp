@@ -9,11 +9,11 @@ namespace belay::run {
 
 using ports::readiness;
 
-/// While the lock is written. No check begins before that: what runs them waits for its word.
+/// While the lock is written. No check begins before that: what runs them waits for their scripts.
 void transaction::prepare_baseline() {
-    if (!plan().undoes_kept && !state().decision) {
-        world_.checks.prepare(plan().checks, listing_in_baseline(), context(core::act::baseline, 1),
-                              readiness::waiting);
+    const bool is_asked = !plan().checks.empty() || listing_in_baseline();
+    if (is_asked && !plan().undoes_kept && !state().decision) {
+        world_.host.prepare(ports::waiting_shell(), readiness::waiting);
     }
 }
 
@@ -26,26 +26,22 @@ void transaction::prepare_command() {
     }
 }
 
-/// Before the command begins, or while it runs: behind a short one all is ready, behind a long one these have been run
-/// for nothing. A restart would come in between.
+/// Before the command begins, or while it runs: a shell for what comes behind it, the proof, the checks or the
+/// collectors. Behind a short one it is there; behind a long one, say an upgrade of the C library, it has ended long
+/// ago, so that nobody takes it for something that must be restarted. A restart would come in between, or look for such
+/// programs.
 void transaction::prepare_verify() {
     const auto& command = plan().command;
-    if (command.interactive || plan().restart == core::restart_policy::always ||
-        std::exchange(verify_is_prepared_, true)) {
-        return;
-    }
-    const auto lister = listing_after();
-    if (plan().checks.empty() && !lister) {
-        world_.host.prepare_proof();
-    } else {
-        world_.checks.prepare(plan().checks, lister, context(core::act::verify, 1), readiness::spare);
+    if (!command.interactive && plan().restart == core::restart_policy::never &&
+        !std::exchange(verify_is_prepared_, true)) {
+        world_.host.prepare(ports::waiting_shell(), readiness::waiting);
     }
 }
 
-/// While the daemon is asked what the exit status means.
+/// While the daemon is asked what the exit status means: if that shell has ended.
 void transaction::prepare_evidence() {
-    if (plan().saves_evidence) {
-        world_.checks.prepare(plan().collectors, listing_after(), context(core::act::evidence, 1), readiness::accepted);
+    if (plan().saves_evidence && (!plan().collectors.empty() || listing_after())) {
+        world_.host.prepare(ports::waiting_shell(), readiness::accepted);
     }
 }
 

@@ -276,15 +276,12 @@ core::expected<void> fake_incus::prove_status(milliseconds) {
 }
 
 void fake_incus::prepare(const ports::guest_command& what, ports::readiness how_far) {
-    const bool waits = what.argv.front() == "sh"; // sh -c TEXT sh COMMAND…
-    note_prepared(waits ? what.argv.size() > 4 ? what.argv[4] + " that waits" : "sh" : what.argv.front(), how_far);
-}
-
-void fake_incus::note_prepared(const std::string& what, ports::readiness how_far) {
-    const std::map<ports::readiness, std::string> words{{ports::readiness::accepted, " accepted"},
-                                                        {ports::readiness::spare, " to spare"},
-                                                        {ports::readiness::waiting, " waits"}};
-    prepared.push_back(what + words.at(how_far) + " after " + (calls.empty() ? "nothing" : calls.back()));
+    std::string name = "shell";
+    if (what.argv != core::waiting_shell()) { // else sh -c TEXT sh COMMAND…
+        name = what.argv.size() > 4 ? what.argv[4] + " that waits" : "sh";
+    }
+    name += how_far == ports::readiness::accepted ? " accepted" : " waits";
+    prepared.push_back(name + " after " + (calls.empty() ? "nothing" : calls.back()));
 }
 
 core::expected<ports::guest_exit> fake_incus::exec(const ports::guest_command& what, milliseconds limit,

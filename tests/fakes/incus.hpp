@@ -111,10 +111,6 @@ public:
 
     void prepare(const ports::guest_command& what, ports::readiness how_far) override;
 
-    void prepare_proof() override { note_prepared("proof", ports::readiness::spare); }
-
-    void note_prepared(const std::string& what, ports::readiness how_far);
-
     std::vector<std::string> prepared; ///< what, how far, and the call before
 
     core::expected<ports::guest_exit> exec(const ports::guest_command& what, milliseconds limit,

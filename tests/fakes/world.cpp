@@ -8,13 +8,6 @@ namespace belay::fakes {
 fake_checks::fake_checks(fake_clock& clock, fake_incus& incus, const moments& points)
     : clock_(clock), incus_(incus), points_(points) {}
 
-void fake_checks::prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
-                          const ports::hook_context& context, ports::readiness how_far) {
-    if (!specs.empty() || listing) {
-        incus_.note_prepared(context.phase, how_far);
-    }
-}
-
 ports::round fake_checks::run(const std::vector<core::check_spec>& specs,
                               const std::optional<core::check_spec>& listing, const ports::hook_context&,
                               std::stop_token stop) {

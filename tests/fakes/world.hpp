@@ -39,10 +39,6 @@ public:
     int rounds{0};
     bool proves{true}; ///< a check is a program in the instance
 
-    /// Noted by the host, with the phase.
-    void prepare(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
-                 const ports::hook_context& context, ports::readiness how_far) override;
-
     ports::round run(const std::vector<core::check_spec>& specs, const std::optional<core::check_spec>& listing,
                      const ports::hook_context&, std::stop_token stop) override;
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """belay run on a real Incus: a good upgrade is kept, everything else ends in the old state, byte by byte."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -167,6 +168,15 @@ class Limits(Web):
         self.wait_for_web(name)
         self.assert_clean(name)
 
+    def test_an_instance_without_any_program_is_put_back_although_a_shell_waited_in_it(self):
+        for checks, reason in ((), "check-failed"), (("--no-checks",), "instance-went-down"):
+            with self.subTest(checks=checks):
+                name = self.web("btrfs")
+                code, report = live.report("run", *QUICK, *checks, name, "--", "rm", "/bin/busybox")
+                self.assertEqual((code, report["reason"]), (1, reason), report["message"])
+                self.wait_for_web(name)
+                self.assert_clean(name)
+
     def test_restart_always_boots_the_new_state(self):
         name = self.web("btrfs")
         code, report = live.report("run", *QUICK, "--restart", "always", name, "--", "sh", "-c", "echo 'version 2' >/var/www/index.html")
@@ -211,15 +221,16 @@ class Command(Web):
             begun = float(log.read())
         self.assertGreaterEqual(begun + 0.01, whole)  # /proc/uptime has hundredths
 
-    def test_what_was_prepared_for_behind_a_long_command_is_no_failure_in_the_daemon(self):
-        for checks in ((), ("--no-checks",)):
-            with self.subTest(checks=checks):
+    def test_what_was_prepared_for_behind_the_command_is_no_failure_in_the_daemon(self):
+        for checks, seconds in itertools.product(((), ("--no-checks",)), ("0", "4")):
+            with self.subTest(checks=checks, seconds=seconds):
                 name = self.web("btrfs")
-                live.belay("run", *checks, "--soak", "0", name, "--", "sleep", "4", check=True)
+                live.belay("run", *checks, "--soak", "0", name, "--", "sleep", seconds, check=True)
+                live.wait_until(lambda: "belay" not in live.sh(name, "ps -o args"), 10, "no shell waits any more")
                 operations = json.loads(live.incus("operation", "list", "--format", "json").stdout)
                 programs = [one for one in operations if one["class"] == "websocket"
                             and f"/1.0/instances/{name}" in one["resources"]["instances"]]
-                self.assertGreaterEqual(len(programs), 2)  # the spare, and what was begun in its place
+                self.assertGreaterEqual(len(programs), 2)
                 self.assertEqual({one["status"] for one in programs}, {"Success"})
 
     def test_arguments_arrive_untouched(self):

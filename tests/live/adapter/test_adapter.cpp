@@ -269,3 +269,67 @@ TEST_CASE("of what was prepared for nothing nothing is left, and a late program 
     REQUIRE(g.host.exec(touches, 10s, {}, {}));
     CHECK(g.sh("cat /ran") == "ran\n[0]");
 }
+
+namespace {
+
+/// How many shells of belay's own there are in it.
+std::string shells(guest& g) {
+    return g.sh(
+        "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null | grep -c '^sh -s [b]elay' || :");
+}
+
+constexpr const char* one_shell = "1\n[0]";
+constexpr const char* no_shell = "0\n[0]";
+
+} // namespace
+
+TEST_CASE("a shell that waits runs a script, proves that the instance runs, and goes with belay", "[live]") {
+    guest g("btrfs");
+    std::vector<std::string> programs;
+    {
+        incus::instance other(live_socket(), "default", g.name);
+        other.observe([&](const incus::observed_time& t) {
+            if (t.program) {
+                programs.push_back(t.what);
+            }
+        });
+        const auto prepare = [&] {
+            other.prepare(ports::waiting_shell(), ports::readiness::waiting);
+            REQUIRE(comes_true([&] { return shells(g) == one_shell; }));
+        };
+        prepare();
+        std::string said;
+        const auto sink = [&](core::output::stream, std::string_view b) { said += b; };
+        REQUIRE(other.exec(ports::waiting_shell(core::script_for_shell("echo \"$$ ran\"")), 10s, sink, {}));
+        CHECK(said.ends_with(" ran\n"));
+        CHECK(comes_true([&] { return shells(g) == no_shell; }));
+        prepare();
+        CHECK(other.prove_running(10s));
+        CHECK(programs == std::vector<std::string>{"sh -s belay", "sh -s belay"});
+        CHECK(other.prove_running(10s)); // without one
+        CHECK(programs.back() == "true");
+        CHECK(comes_true([&] { return shells(g) == no_shell; }));
+        prepare();
+    }
+    CHECK(comes_true([&] { return shells(g) == no_shell; }));
+}
+
+TEST_CASE("a shell that waits is no proof when no other program can be run", "[live]") {
+    guest g("btrfs");
+    g.host.prepare(ports::waiting_shell(), ports::readiness::waiting);
+    REQUIRE(comes_true([&] { return shells(g) == one_shell; }));
+    REQUIRE(g.sh("rm /bin/true") == "[0]");
+    const auto proved = g.host.prove_running(10s);
+    REQUIRE_FALSE(proved);
+    CHECK(proved.error().message.find("`incus exec " + g.name + " -- true` exited with 127") != std::string::npos);
+}
+
+TEST_CASE("a shell that waits has ended when its time is over", "[live]") {
+    guest g("btrfs");
+    const auto begin = std::chrono::steady_clock::now();
+    g.host.prepare(ports::waiting_shell(), ports::readiness::waiting);
+    REQUIRE(comes_true([&] { return shells(g) == one_shell; }));
+    REQUIRE(comes_true([&] { return shells(g) == no_shell; }));
+    CHECK(std::chrono::steady_clock::now() - begin >= incus::longest_standby);
+    CHECK(g.host.prove_running(10s));
+}

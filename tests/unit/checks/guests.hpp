@@ -90,12 +90,6 @@ public:
     core::expected<void> prove_running(core::milliseconds) override { return {}; }
 
     core::expected<void> prove_status(core::milliseconds) override { return {}; }
-
-    void prepare(const ports::guest_command& command, ports::readiness how_far) override {
-        prepared.emplace_back(command, how_far);
-    }
-
-    std::vector<std::pair<ports::guest_command, ports::readiness>> prepared;
 };
 
 } // namespace belay::test

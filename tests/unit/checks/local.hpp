@@ -45,7 +45,7 @@ public:
         auto argv = command.argv;
         argv.erase(argv.begin());
         argv.insert(argv.begin(), shell.begin(), shell.end());
-        const auto number = note(command.argv);
+        const auto number = note(command);
         if (on_sweep && command.argv.size() > 4 && command.argv[3] == "sweep") {
             on_sweep(command.argv[4]);
         }
@@ -84,9 +84,10 @@ private:
         return ports::guest_exit{};
     }
 
-    int note(const std::vector<std::string>& argv) {
+    int note(const ports::guest_command& command) {
         const std::scoped_lock guard(mutex_);
-        programs_.push_back(argv.size() > 2 ? argv[2] : std::string{});
+        const bool on_input = command.argv == core::waiting_shell();
+        programs_.push_back(on_input ? command.input : command.argv.size() > 2 ? command.argv[2] : std::string{});
         return static_cast<int>(programs_.size());
     }
 

@@ -334,7 +334,7 @@ TEST_CASE("a listing is beside the checks, proves that programs run, and is noth
     SECTION("alone") {
         s.specs.clear();
         const auto seen = s.run(listing(text));
-        CHECK(seen.listed == "a\nb\n\n"); // that of the mark
+        CHECK(seen.listed == "a\nb\n");
         CHECK(seen.proved_running);
         CHECK(seen.readings.empty());
     }
@@ -370,71 +370,21 @@ TEST_CASE("a check of which nobody knows how it ended does not pass") {
     CHECK_FALSE(seen.proved_running);
 }
 
-TEST_CASE("a batch does nothing before its word, and without it ends") {
-    const test::scratch dir;
-    const auto program =
-        checks::batch_program({{{}, "touch " + (dir.path() / "ran").string(), "a", {}}, {{}, "echo b", "b", {}}});
-    auto shell = GENERATE(Catch::Generators::from_range(test::shells()));
-    shell.insert(shell.end(), {"-c", program, "checks"});
-    const auto run = [&](const std::string& input) {
-        std::string out;
-        const auto sink = [&](auto, std::string_view piece) { out += piece; };
-        return process::run({.argv = shell, .env = {{checks::run_variable, "1"}}, .input = input}, 10s, sink, {}) &&
-               !out.empty();
-    };
-    CHECK_FALSE(run(""));
-    CHECK_FALSE(std::filesystem::exists(dir.path() / "ran"));
-    CHECK(run(checks::batch_word));
-    CHECK(std::filesystem::exists(dir.path() / "ran"));
-}
-
-TEST_CASE("what is prepared is the very program that is run") {
+TEST_CASE("a round is for the shell that waits, with a mark of its own for what is swept away") {
     site s;
     checks::runner runner(s.guest);
-    const ports::hook_context context{txn, "web1", "default", "baseline", 1, "snap"};
-    const auto lister = listing("echo a");
-    const auto was_prepared = [&](const ports::guest_command& command) {
-        return std::ranges::count(s.guest.prepared, command, &std::pair<ports::guest_command, ports::readiness>::first);
-    };
-    SECTION("a round") {
-        s.add("one", together + "echo one");
-        s.add("two", together + "echo two");
-        runner.prepare(s.specs, lister, context, ports::readiness::waiting);
-        REQUIRE(s.guest.prepared.size() == 1);
-        CHECK(s.guest.prepared.front().second == ports::readiness::waiting);
-        CHECK(s.guest.prepared.front().first.input == checks::batch_word);
-        (void)runner.run(s.specs, lister, context, {});
-        (void)runner.run(s.specs, lister, context, {});
-    }
-    SECTION("a listing, which waits for nothing") {
-        runner.prepare({}, lister, context, ports::readiness::waiting);
-        REQUIRE(s.guest.prepared.size() == 1);
-        CHECK(s.guest.prepared.front().second == ports::readiness::accepted);
-        (void)runner.run({}, lister, context, {});
-        (void)runner.run({}, lister, context, {});
-    }
-    SECTION("a gathering, and a round that was begun before") {
-        s.add("one", together + "echo one");
-        s.add("two", together + "echo two");
-        runner.prepare(s.specs, {}, context, ports::readiness::accepted);
-        runner.prepare({}, lister, context, ports::readiness::accepted);
-        (void)runner.gather(s.specs, {}, context, 10s, {});
-        (void)runner.run({}, lister, context, {});
-        CHECK(s.guest.prepared.size() == 2);
-    }
+    s.add("one", together + "echo \"$BELAY_CHECK_RUN\"");
+    s.add("two", together + "echo two");
+    const ports::hook_context context{txn, "web1", "default", "it's", 1, "snap"};
+    const auto first = runner.run(s.specs, listing("echo a"), context, {});
+    const auto gathered = runner.gather(s.specs, {}, context, 10s, {});
     REQUIRE(s.guest.commands.size() == 2);
-    CHECK(was_prepared(s.guest.commands[0]) == 1);
-    // Each run has a mark of its own, so that what is swept away is only its own: the second was not prepared.
-    CHECK(was_prepared(s.guest.commands[1]) == (s.guest.prepared.size() == 2 ? 1 : 0));
-    CHECK(s.guest.commands[0].env.back() != s.guest.commands[1].env.back());
-}
-
-TEST_CASE("what is no single program in the instance is not prepared") {
-    site s;
-    checks::runner runner(s.guest);
-    s.add("one", together + "echo one");
-    s.add("two", "#!/bin/sh\necho alone");
-    runner.prepare(s.specs, {}, {txn, "web1", "default", "baseline", 1, "snap"}, ports::readiness::waiting);
-    runner.prepare({}, {}, {txn, "web1", "default", "baseline", 1, "snap"}, ports::readiness::waiting);
-    CHECK(s.guest.prepared.empty());
+    for (auto command : s.guest.commands) {
+        CHECK(command.input.find("export BELAY_PHASE='it'\\''s'\n") != std::string::npos);
+        command.input.clear();
+        CHECK(command == ports::waiting_shell());
+    }
+    CHECK(first.readings[0].summary == txn + "-1x.0");
+    REQUIRE(gathered.pieces.size() == 2);
+    CHECK(gathered.pieces[0].text == txn + "-2x.0\n");
 }

@@ -335,21 +335,27 @@ TEST_CASE("what was prepared too long ago is not run", "[incus]") {
     CHECK_FALSE(standby.take({daemon.socket(), "/1.0/instances/web1/exec", what}, {}, {}).is_prepared());
 }
 
-TEST_CASE("a spare that nobody wants is run for nothing when its time is over", "[incus]") {
+TEST_CASE("one that waits for nothing is told so when its time is over") {
     exec_daemon daemon(program_play{.reads_input = true});
     incus::standby standby(20ms);
     const ports::guest_command what{.argv = {"x"}, .input = "go\n"};
-    standby.prepare({daemon.socket(), "/1.0/instances/web1/exec", what}, ports::readiness::spare);
+    standby.prepare({daemon.socket(), "/1.0/instances/web1/exec", what}, ports::readiness::waiting);
     REQUIRE(daemon.await_streams(4));
     REQUIRE(daemon.await_end_of_input());
     CHECK(daemon.input().empty());
     CHECK_FALSE(standby.take({daemon.socket(), "/1.0/instances/web1/exec", what}, {}, {}).is_prepared());
 }
 
-TEST_CASE("a spare that is wanted in time is the program that runs", "[incus]") {
+TEST_CASE("a shell that waits is for any script, also when it is prepared once more") {
     exec_daemon daemon(program_play{.reads_input = true});
-    CHECK(run_prepared(daemon, {.argv = {"x"}, .input = "go\n"}, ports::readiness::spare).out == "go\n");
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare(ports::waiting_shell(), ports::readiness::waiting);
+    REQUIRE(daemon.await_streams(4));
+    web1.prepare(ports::waiting_shell(), GENERATE(ports::readiness::accepted, ports::readiness::waiting));
+    CHECK(run(web1, ports::waiting_shell("some script\n")).out == "some script\n");
     CHECK(daemon.posts() == 1);
+    CHECK(run(web1, ports::waiting_shell("another one\n")).end);
+    CHECK(daemon.posts() == 2);
 }
 
 TEST_CASE("what was prepared is not for an instance that was stopped since", "[incus]") {
@@ -363,32 +369,69 @@ TEST_CASE("what was prepared is not for an instance that was stopped since", "[i
 }
 
 TEST_CASE("an instance runs when a program can be run in it and its status says so", "[incus]") {
-    const auto proof = [](program_play play, bool prepared) {
+    const auto proof = [](program_play play) {
         exec_daemon daemon(std::move(play));
         incus::instance web1(daemon.socket(), "proj", "web1");
-        if (prepared) {
-            web1.prepare_proof();
-            REQUIRE(daemon.await_streams(3));
-        }
         auto proved = web1.prove_running(5s);
         CHECK(daemon.posts() == 1);
         CHECK(daemon.posted()["command"] == nlohmann::json({"true"}));
         CHECK(asked_behind_the_streams(daemon, "/1.0/instances/web1?project=proj"));
         return proved;
     };
-    const bool prepared = GENERATE(false, true);
-    CHECK(proof({}, prepared));
-    const auto broken = proof({.exit_status = 127}, prepared);
+    CHECK(proof({}));
+    const auto broken = proof({.exit_status = 127});
     REQUIRE_FALSE(broken);
     CHECK(broken.error().code == core::reason::not_running);
     CHECK(broken.error().message ==
           "no program can be run in instance web1: `incus exec web1 -- true` exited with 127");
-    const auto frozen = proof({.status = "Frozen"}, prepared);
+    const auto frozen = proof({.status = "Frozen"});
     REQUIRE_FALSE(frozen);
     CHECK(frozen.error().message == "instance web1 is not running");
-    const auto silent = proof({.tells_status = false}, prepared);
+    const auto silent = proof({.tells_status = false});
     REQUIRE_FALSE(silent);
     CHECK(silent.error().message.ends_with("`incus exec web1 -- true` ended, and nobody knows how"));
+}
+
+namespace {
+
+/// What became of the proof when a shell waited that says so.
+core::expected<void> prove_in_shell(exec_daemon& daemon) {
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    web1.prepare(ports::waiting_shell(), ports::readiness::waiting);
+    REQUIRE(daemon.await_streams(4));
+    return web1.prove_running(5s);
+}
+
+} // namespace
+
+TEST_CASE("a shell that waits proves it, and only by what it says", "[incus]") {
+    const std::string mark = "belay: a program has run\n";
+    SECTION("it says so") {
+        exec_daemon daemon(program_play{.out = {mark}, .reads_input = true});
+        CHECK(prove_in_shell(daemon));
+        CHECK(daemon.posts() == 1);
+        CHECK(daemon.input().find("find_file true\n") != std::string::npos);
+    }
+    SECTION("it says so of an instance that does not run") {
+        exec_daemon daemon(program_play{.out = {mark}, .reads_input = true, .status = "Frozen"});
+        const auto frozen = prove_in_shell(daemon);
+        REQUIRE_FALSE(frozen);
+        CHECK(frozen.error().message == "instance web1 is not running");
+        CHECK(daemon.posts() == 1);
+    }
+    SECTION("it ends without a word, and the daemon can begin a program") {
+        exec_daemon daemon(program_play{});
+        CHECK(prove_in_shell(daemon));
+        CHECK(daemon.posts() == 2);
+        CHECK(daemon.posted()["command"] == nlohmann::json({"true"}));
+    }
+    SECTION("it says something else, and the daemon cannot") {
+        exec_daemon daemon(program_play{.out = {"x" + mark}, .exit_status = 127});
+        const auto broken = prove_in_shell(daemon);
+        REQUIRE_FALSE(broken);
+        CHECK(broken.error().message.ends_with("`incus exec web1 -- true` exited with 127"));
+        CHECK(daemon.posts() == 2);
+    }
 }
 
 TEST_CASE("nothing can be run in an instance whose daemon refuses programs", "[incus]") {

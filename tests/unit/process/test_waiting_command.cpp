@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shell that waits to become a command, with the shells of this machine.
+#include "core/text.hpp"
 #include "core/waiting_command.hpp"
-
+#include "fakes/temporary_directory.hpp"
 #include "unit/process/shells.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -112,4 +115,73 @@ TEST_CASE("the shell adds nothing to the environment but, if it is bash, variabl
     wanted.erase("OLDPWD");
     CHECK(names_in(text.substr(mark.size())) == wanted);
     CHECK(own == (shell.front() == "bash"));
+}
+
+namespace {
+
+/// One of the shells, as the one that waits for a script.
+lines waiting(lines shell) {
+    const auto all = core::waiting_shell();
+    shell.insert(shell.end(), all.begin() + 1, all.end());
+    return shell;
+}
+
+} // namespace
+
+TEST_CASE("a shell that waits runs a script that has come whole, and nothing of another one") {
+    const auto argv = waiting(GENERATE(from_range(test::shells())));
+    const auto run = [&](std::string_view input) {
+        std::string out;
+        const auto sink = [&](core::output::stream from, std::string_view piece) {
+            out += from == core::output::stream::out ? piece : std::string_view{};
+        };
+        REQUIRE(process::run({.argv = argv, .input = std::string(input)}, 10s, sink, {}));
+        return out;
+    };
+    const auto script = core::script_for_shell("echo one\nf() {\n    echo \"it's $1\"\n}\nf 'two\n'\nfalse");
+    CHECK(run(script) == "one\nit's two\n\n");
+    for (std::size_t some = 0; some + 2 < script.size(); ++some) { // without its closing brace
+        CHECK(run(std::string_view(script).substr(0, some)).empty());
+    }
+}
+
+TEST_CASE("a shell that waits runs the script before its input ends") {
+    const auto argv = waiting(GENERATE(from_range(test::shells())));
+    const auto script = core::script_for_shell("echo ran");
+    auto feeding = "{ printf %s " + core::shell_quote(script) + "; exec sleep 60; } |";
+    for (const auto& argument : argv) {
+        feeding += " " + argument;
+    }
+    std::string out;
+    std::stop_source heard;
+    const auto sink = [&](core::output::stream, std::string_view piece) {
+        out += piece;
+        if (out == "ran\n") {
+            heard.request_stop();
+        }
+    };
+    const auto end = process::run({.argv = {"sh", "-c", feeding}}, 10s, sink, heard.get_token());
+    REQUIRE(end);
+    CHECK(end->how == process::ended::cancelled);
+    CHECK(out == "ran\n");
+}
+
+TEST_CASE("a shell that waits begins the file of now, by whatever name a program is known to it") {
+    const auto argv = waiting(GENERATE(from_range(test::shells())));
+    const auto run = [&](const std::string& path) {
+        std::string out;
+        const auto sink = [&](auto, std::string_view piece) { out += piece; };
+        const auto text = "PATH=" + path + "\nfind_file true\necho \"<$file>\"; set -- $PATH; echo $#";
+        REQUIRE(process::run({.argv = argv, .input = core::script_for_shell(text)}, 10s, sink, {}));
+        return out;
+    };
+    const fakes::temporary_directory dir;
+    std::filesystem::create_directories(dir.path() / "folder" / "true");
+    std::filesystem::create_directories(dir.path() / "bin");
+    const auto file = dir.path() / "bin" / "true";
+    std::ofstream(file) << "#!/bin/sh\n";
+    const auto path = (dir.path() / "folder").string() + ":/nowhere:" + file.parent_path().string();
+    CHECK(run(path) == "<>\n1\n"); // not executable
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    CHECK(run(path) == "<" + file.string() + ">\n1\n");
 }

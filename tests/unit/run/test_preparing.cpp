@@ -3,6 +3,7 @@
 #include "fakes/world.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 using namespace belay;
 using core::outcome;
@@ -31,37 +32,31 @@ struct preparing : fake_world {
 TEST_CASE("the checks wait while the lock is written, and the command is only accepted") {
     preparing w;
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "upgrade that waits accepted after lock",
-                                    "verify to spare after packages"});
+    CHECK(w.incus.prepared == names{"shell waits after check_restorable", "upgrade that waits accepted after lock",
+                                    "shell waits after packages"});
 }
 
-TEST_CASE("without checks the command is accepted before anything is written, and the proof while it runs") {
+TEST_CASE(
+    "without checks the command is accepted before anything is written, and the shell of the proof waits behind it") {
     preparing w;
     w.plan.checks.clear();
     w.incus.failures["packages"] = {}; // it has no package manager
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "proof to spare after packages"});
-}
-
-TEST_CASE("packages that are listed again behind the command are that proof") {
-    preparing w;
-    w.plan.checks.clear();
-    CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared.back() == "verify to spare after packages");
+    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "shell waits after packages"});
 }
 
 TEST_CASE("nothing is prepared for behind a restart, or a command on a terminal") {
     preparing w;
     std::string beside = "upgrade that waits";
     SECTION("restart") {
-        w.plan.restart = core::restart_policy::always;
+        w.plan.restart = GENERATE(core::restart_policy::always, core::restart_policy::if_needed);
     }
     SECTION("terminal") {
         w.plan.command.interactive = true;
         beside = "sh"; // which lists the packages
     }
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", beside + " accepted after lock"});
+    CHECK(w.incus.prepared == names{"shell waits after check_restorable", beside + " accepted after lock"});
 }
 
 TEST_CASE("the collectors are prepared when the command has failed") {
@@ -71,14 +66,24 @@ TEST_CASE("the collectors are prepared when the command has failed") {
     w.plan.collectors = {{"journal", "/hooks/journal", {}}};
     CHECK(w.run().how == outcome::rolled_back);
     REQUIRE(w.incus.prepared.size() == 4);
-    CHECK(w.incus.prepared.back() == "evidence accepted after upgrade");
+    CHECK(w.incus.prepared.back() == "shell accepted after upgrade");
+}
+
+TEST_CASE("what nobody would use is not prepared") {
+    preparing w;
+    w.plan.lists_packages = false;
+    w.plan.checks.clear();
+    w.fails();
+    w.plan.saves_evidence = GENERATE(true, false); // of nothing
+    CHECK(w.run().how == outcome::rolled_back);
+    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "shell waits after begin"});
 }
 
 TEST_CASE("an instance that stands still for its snapshot is not asked for the command meanwhile") {
     preparing w;
     w.incus.facts.driver = "dir";
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", "verify to spare after snapshot"});
+    CHECK(w.incus.prepared == names{"shell waits after check_restorable", "shell waits after snapshot"});
 }
 
 TEST_CASE("nor before, when it will be paused for that") {
@@ -86,8 +91,8 @@ TEST_CASE("nor before, when it will be paused for that") {
     w.plan.checks.clear();
     w.plan.mode = core::snapshot_mode::paused;
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"baseline waits after check_restorable", // the list of packages alone
-                                    "verify to spare after unpause"});
+    CHECK(w.incus.prepared == names{"shell waits after check_restorable", // the list of packages alone
+                                    "shell waits after unpause"});
 }
 
 TEST_CASE("what is refused before the lock has nothing that waits in the instance") {
