@@ -17,7 +17,10 @@ int history_command(const history_options& options) {
     }
     std::vector<core::error> unreadable;
     const bool as_document = options.common.format == output_format::json;
-    auto entries = load_history(*state, unreadable, as_document ? codec::detail::whole : codec::detail::brief);
+    const auto now = system_clock{}.wall();
+    early_question question;
+    auto entries = load_history(*state, unreadable, as_document ? codec::detail::whole : codec::detail::brief,
+                                [&](auto newest) { question.begin(newest, now); });
     if (!entries) {
         return complain(entries.error());
     }
@@ -28,7 +31,7 @@ int history_command(const history_options& options) {
     if (options.instance) {
         std::erase_if(*entries, [&](const auto& entry) { return entry.summary.instance != *options.instance; });
     }
-    mark_undoable(*entries, system_clock{}.wall(), ask_incus);
+    mark_undoable(*entries, now, [&](const auto& which) { return question.answers(which); });
     if (as_document) {
         print(as_json(*entries));
     } else {

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
@@ -123,7 +125,7 @@ core::expected<known_transaction> load_known(const std::filesystem::path& state,
 
 core::expected<report::history_entry> load_summary(const std::filesystem::path& state, const std::string& txn,
                                                    codec::detail how) {
-    BELAY_TRY(auto, end, journal::read_report(journal::files_of(state, txn).journal, how));
+    BELAY_TRY(auto, end, journal::read_report(journal::journal_of(state, txn), how));
     if (!end) {
         return load_whole(state, txn);
     }
@@ -157,13 +159,15 @@ void mark_superseded(std::vector<report::history_entry>& entries) {
 
 namespace {
 
-using loaded = core::expected<report::history_entry>;
+struct loaded {
+    std::vector<report::history_entry> entries;
+    std::vector<core::error> unreadable;
+};
 
 /// On all processors, when there is enough to do: each line of a history takes one of them some 30 microseconds.
-std::vector<loaded> load_all(const std::filesystem::path& state, const std::vector<std::string>& txns,
-                             codec::detail how) {
+loaded load_all(const std::filesystem::path& state, std::span<const std::string> txns, codec::detail how) {
     constexpr std::size_t worth_a_thread = 50;
-    std::vector<loaded> all(txns.size());
+    std::vector<core::expected<report::history_entry>> all(txns.size());
     std::atomic<std::size_t> next{0};
     const auto load = [&] {
         for (auto i = next++; i < txns.size(); i = next++) {
@@ -180,26 +184,39 @@ std::vector<loaded> load_all(const std::filesystem::path& state, const std::vect
     }
     load();
     others.clear();
-    return all;
+    loaded found;
+    for (auto& past : all) {
+        if (past) {
+            found.entries.push_back(*std::move(past));
+        } else {
+            found.unreadable.push_back(std::move(past).error());
+        }
+    }
+    return found;
 }
 
 } // namespace
 
-core::expected<std::vector<report::history_entry>>
-load_history(const std::filesystem::path& state, std::vector<core::error>& unreadable, codec::detail how) {
+core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
+                                                                std::vector<core::error>& unreadable, codec::detail how,
+                                                                const see_newest& see) {
     BELAY_TRY(const auto, txns, journal::list_transactions(state));
-    std::vector<report::history_entry> entries;
-    for (auto& past : load_all(state, txns, how)) {
-        if (past) {
-            entries.push_back(*std::move(past));
-        } else {
-            unreadable.push_back(std::move(past).error());
-        }
+    const auto first = see ? txns.size() - std::min(txns.size(), seen_first) : 0;
+    auto newest = load_all(state, std::span(txns).subspan(first), how);
+    if (see) {
+        see(newest.entries);
     }
-    // Within a second the IDs are in no order.
-    std::ranges::stable_sort(entries, {}, [](const auto& entry) { return entry.summary.started; });
+    auto all = load_all(state, std::span(txns).first(first), how);
+    auto& entries = all.entries;
+    std::ranges::move(newest.entries, std::back_inserter(entries));
+    std::ranges::move(all.unreadable, std::back_inserter(unreadable));
+    std::ranges::move(newest.unreadable, std::back_inserter(unreadable));
+    const auto begin = [](const auto& entry) { return entry.summary.started; };
+    if (!std::ranges::is_sorted(entries, {}, begin)) { // within a second the IDs are in no order
+        std::ranges::stable_sort(entries, {}, begin);
+    }
     mark_superseded(entries);
-    return entries;
+    return std::move(entries);
 }
 
 namespace {
@@ -244,6 +261,50 @@ void mark_undoable(std::span<report::history_entry> entries, core::wall_time now
             take_word(entry, *answers[at]);
         }
     }
+}
+
+void early_question::begin(std::span<const report::history_entry> newest, core::wall_time now) {
+    std::set<incus::instance_name> names;
+    for (const auto& entry : newest) {
+        if (claims_to_be_undoable(entry, now)) {
+            names.insert(instance_of(entry));
+        }
+    }
+    if (names.empty()) {
+        return;
+    }
+    asked_.assign(names.begin(), names.end());
+    try {
+        answers_ = std::async(std::launch::async, ask_, asked_);
+    } catch (const std::system_error&) { // no thread to be had
+        asked_.clear();
+    }
+}
+
+snapshot_lists early_question::answers(const std::vector<incus::instance_name>& which) {
+    std::map<incus::instance_name, snapshot_lists::value_type> known;
+    const auto take = [&](const std::vector<incus::instance_name>& names, snapshot_lists&& lists) {
+        for (std::size_t i = 0; i < std::min(names.size(), lists.size()); ++i) {
+            known.emplace(names[i], std::move(lists[i]));
+        }
+    };
+    if (answers_.valid()) {
+        take(asked_, answers_.get());
+    }
+    std::vector<incus::instance_name> others;
+    std::ranges::set_difference(which, asked_, std::back_inserter(others));
+    if (!others.empty()) {
+        take(others, ask_(others));
+    }
+    snapshot_lists all;
+    for (const auto& name : which) {
+        if (auto found = known.extract(name)) {
+            all.push_back(std::move(found.mapped()));
+        } else {
+            all.emplace_back(core::failure(core::reason::no_daemon, "nobody answered"));
+        }
+    }
+    return all;
 }
 
 snapshot_lists ask_incus(const std::vector<incus::instance_name>& which) {

@@ -9,7 +9,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <span>
+#include <utility>
+#include <vector>
 
 namespace belay::cli {
 
@@ -40,11 +43,18 @@ core::expected<report::history_entry> load_whole(const std::filesystem::path& st
 /// an upgrade that was undone and every newer one of the same instance.
 void mark_superseded(std::vector<report::history_entry>& entries);
 
+/// Is shown the newest of a history, in no order, before the others are read.
+using see_newest = std::function<void(std::span<const report::history_entry>)>;
+
+/// So many of them.
+inline constexpr std::size_t seen_first = 20;
+
 /// The history of a state directory, oldest first, with what was superseded marked; journals that cannot be read go to
 /// `unreadable`. Its entries are those of load_summary. Error: io_error.
 core::expected<std::vector<report::history_entry>> load_history(const std::filesystem::path& state,
                                                                 std::vector<core::error>& unreadable,
-                                                                codec::detail how = codec::detail::brief);
+                                                                codec::detail how = codec::detail::brief,
+                                                                const see_newest& see = {});
 
 /// The transaction that took this one back; empty when none did.
 std::string superseded_by(const std::filesystem::path& state, const std::string& txn);
@@ -62,6 +72,23 @@ void mark_undoable(std::span<report::history_entry> entries, core::wall_time now
 
 /// Asks the Incus of this host, all at once and only for a moment. Where it does not answer, its absence says nothing.
 snapshot_lists ask_incus(const std::vector<incus::instance_name>& which);
+
+/// Asks while the older transactions of a history are still read: what can be undone is mostly among the newest.
+class early_question {
+public:
+    explicit early_question(ask_snapshots ask = ask_incus) : ask_(std::move(ask)) {}
+
+    /// Once: begins to ask about the instances of those that claim that they can be undone.
+    void begin(std::span<const report::history_entry> newest, core::wall_time now);
+
+    /// As ask_snapshots, for mark_undoable(), once. Whoever was not asked about is asked about now.
+    snapshot_lists answers(const std::vector<incus::instance_name>& which);
+
+private:
+    ask_snapshots ask_;
+    std::vector<incus::instance_name> asked_; ///< in their order
+    std::future<snapshot_lists> answers_;
+};
 
 /// One report document; of a transaction that has not ended `outcome`, `reason` and `exit_code` are null and `state` is
 /// "running", "waiting" or "interrupted". One that was taken back has the outcome and the state "superseded".

@@ -68,7 +68,7 @@ private:
 
     /// Whether a transaction has nothing left to be done, from the last line of its journal.
     bool has_ended(const std::string& txn) const {
-        const auto file = journal::files_of(state_, txn).journal;
+        const auto file = journal::journal_of(state_, txn);
         const auto end = journal::read_report(file, codec::detail::brief).value_or(std::nullopt);
         return end && end->how != core::outcome::stuck;
     }

@@ -93,26 +93,54 @@ private:
     json& object_;
 };
 
+/// Where a value is in a document. Put together only for those who want to read it.
+class place {
+public:
+    place() = default;
+
+    /// Of a key in an object, which must live as long.
+    place(const place& object, std::string_view key) : outer_(&object), key_(key) {}
+
+    /// Of an item in an array, which must live as long.
+    place(const place& array, std::size_t index) : outer_(&array), index_(index) {}
+
+    std::string text() const {
+        if (outer_ == nullptr) {
+            return {};
+        }
+        auto all = outer_->text();
+        if (key_.empty()) {
+            return all + "[" + std::to_string(index_) + "]";
+        }
+        return (all.empty() ? all : all + ".") + std::string(key_);
+    }
+
+private:
+    const place* outer_{nullptr};
+    std::string_view key_{}; ///< empty: of an item
+    std::size_t index_{0};
+};
+
 /// Takes the fields of a value from a JSON object. The first problem is kept, with the path of its key; after one the
 /// values mean nothing.
 class reader {
 public:
-    reader(const json& object, std::string path, std::string& problem)
-        : object_(object), path_(std::move(path)), problem_(problem) {}
+    reader(const json& object, const place& where, std::string& problem)
+        : object_(object), where_(where), problem_(problem) {}
 
     template <class T>
     void key(const char* name, T& value) {
         if (const auto found = find(name); found != object_.end()) {
-            read(*found, path_ + name, value);
+            read(*found, place(where_, name), value);
         } else {
-            complain(path_ + name, "is missing");
+            complain(place(where_, name), "is missing");
         }
     }
 
     template <class T>
     void maybe(const char* name, T& value) {
         if (const auto found = find(name); found != object_.end() && !found->is_null()) {
-            read(*found, path_ + name, value);
+            read(*found, place(where_, name), value);
         }
     }
 
@@ -127,34 +155,34 @@ public:
     }
 
     template <class T>
-    void read(const json& from, const std::string& path, T& value) {
+    void read(const json& from, const place& where, T& value) {
         if constexpr (std::is_enum_v<T>) {
             const auto known = from.is_string() ? core::from_word<T>(from.get_ref<const std::string&>()) : std::nullopt;
-            known ? void(value = *known) : complain(path, "is not a word that this belay knows");
+            known ? void(value = *known) : complain(where, "is not a word that this belay knows");
         } else if constexpr (std::same_as<T, core::wall_time>) {
             const auto time = from.is_string() ? core::from_rfc3339(from.get_ref<const std::string&>()) : std::nullopt;
-            time ? void(value = *time) : complain(path, "is not a time like 2026-11-23T22:40:00.123Z");
+            time ? void(value = *time) : complain(where, "is not a time like 2026-11-23T22:40:00.123Z");
         } else if constexpr (std::same_as<T, core::milliseconds>) {
             core::milliseconds::rep count{};
-            read(from, path, count);
+            read(from, where, count);
             value = core::milliseconds{count};
         } else if constexpr (std::same_as<T, bool>) {
-            from.is_boolean() ? void(value = from.get<bool>()) : complain(path, "is not true or false");
+            from.is_boolean() ? void(value = from.get<bool>()) : complain(where, "is not true or false");
         } else if constexpr (std::floating_point<T>) {
-            from.is_number() ? void(value = from.get<T>()) : complain(path, "is not a number");
+            from.is_number() ? void(value = from.get<T>()) : complain(where, "is not a number");
         } else if constexpr (std::integral<T>) {
-            read_integer(from, path, value);
+            read_integer(from, where, value);
         } else if constexpr (std::same_as<T, std::string>) {
-            from.is_string() ? void(value = from.get_ref<const std::string&>()) : complain(path, "is not a text");
+            from.is_string() ? void(value = from.get_ref<const std::string&>()) : complain(where, "is not a text");
         } else if constexpr (is_optional<T>) {
-            from.is_null() ? value.reset() : read(from, path, value.emplace());
+            from.is_null() ? value.reset() : read(from, where, value.emplace());
         } else if constexpr (std::ranges::range<T>) {
-            read_array(from, path, value);
+            read_array(from, where, value);
         } else if (from.is_object()) {
-            reader inner(from, path + ".", problem_);
+            reader inner(from, where, problem_);
             fields(inner, value);
         } else {
-            complain(path, "is not an object");
+            complain(where, "is not an object");
         }
     }
 
@@ -170,40 +198,40 @@ private:
     }
 
     template <class T>
-    void read_integer(const json& from, const std::string& path, T& value) {
+    void read_integer(const json& from, const place& where, T& value) {
         if (from.is_number_unsigned() && std::in_range<T>(from.get<std::uint64_t>())) {
             value = static_cast<T>(from.get<std::uint64_t>());
         } else if (from.is_number_integer() && !from.is_number_unsigned() &&
                    std::in_range<T>(from.get<std::int64_t>())) {
             value = static_cast<T>(from.get<std::int64_t>());
         } else {
-            complain(path, "is not a whole number in its range");
+            complain(where, "is not a whole number in its range");
         }
     }
 
     template <class T>
-    void read_array(const json& from, const std::string& path, T& values) {
+    void read_array(const json& from, const place& where, T& values) {
         if (!from.is_array()) {
-            return complain(path, "is not an array");
+            return complain(where, "is not an array");
         }
         values.clear();
         std::size_t index = 0;
         for (const auto& item : from) {
             typename T::value_type value{};
-            read(item, path + "[" + std::to_string(index++) + "]", value);
+            read(item, place(where, index++), value);
             values.insert(values.end(), std::move(value));
         }
     }
 
-    void complain(const std::string& path, const char* what) {
+    void complain(const place& where, const char* what) {
         if (problem_.empty()) {
-            problem_ = "'" + path + "' " + what;
+            problem_ = "'" + where.text() + "' " + what;
         }
     }
 
     const json& object_;
     json::const_iterator next_{object_.begin()};
-    std::string path_;
+    place where_; ///< of the object
     std::string& problem_;
 };
 

@@ -137,7 +137,7 @@ core::expected<core::record> from_json_line(std::string_view line, detail how) {
     std::string problem;
     std::string type;
     std::string target;
-    reader fields_of(object, "", problem);
+    reader fields_of(object, {}, problem);
     fields_of.key("seq", r.seq);
     fields_of.key("time", r.time);
     fields_of.key("boottime", r.boottime);

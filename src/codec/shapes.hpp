@@ -297,7 +297,7 @@ core::expected<T> whole_object(std::string_view text, const std::string& what) {
     }
     T value;
     std::string problem;
-    reader fields_of(object, "", problem);
+    reader fields_of(object, {}, problem);
     fields(fields_of, value);
     if (!problem.empty()) {
         return core::failure(core::reason::io_error, "a " + what + " that is not whole: " + core::printable(problem));

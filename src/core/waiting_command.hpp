@@ -31,8 +31,8 @@ std::vector<std::string> waiting_shell();
 /// The input of waiting_shell() for a script. Nothing of it is run unless all of it has come. What it starts must not
 /// read the shell's own input.
 ///
-/// The shell may be older than what is in the instance now, and a program that is begun by its name need not be: `true` is
-/// built into shells, and busybox has all of its programs in itself (FEATURE_SH_STANDALONE). So a script finds
+/// The shell may be older than what is in the instance now, and a program that is begun by its name need not be: `true`
+/// is built into shells, and busybox has all of its programs in itself (FEATURE_SH_STANDALONE). So a script finds
 /// `find_file NAME`, which sets $file to the file in $PATH that a new process would be, or to nothing.
 std::string script_for_shell(std::string_view text);
 

@@ -240,12 +240,12 @@ core::journal_knowledge file_locks::knowledge(const std::string& txn, const std:
 
 bool file_locks::locked_since(const std::string& txn, const std::string& uuid) const {
     const auto all = list_transactions(state_);
-    const auto own = told_by(files_of(state_, txn).journal);
+    const auto own = told_by(journal_of(state_, txn));
     if (!all || !own) {
         return true; // what is not known may be
     }
     return std::ranges::any_of(*all, [&](const auto& other) {
-        const auto known = other == txn ? std::nullopt : told_by(files_of(state_, other).journal);
+        const auto known = other == txn ? std::nullopt : told_by(journal_of(state_, other));
         return known && known->begun >= own->begun && known->state.ok(core::act::lock) && known->state.facts &&
                known->state.facts->uuid == uuid;
     });
@@ -278,7 +278,7 @@ std::vector<core::past_run> file_locks::past(const std::vector<std::string>& txn
     constexpr std::size_t until_the_second = 16; // within one the IDs are in no order
     const auto oldest = std::ranges::min(txns).substr(0, until_the_second);
     for (const auto& txn : *all) {
-        const auto journal = files_of(state_, txn).journal;
+        const auto journal = journal_of(state_, txn);
         const bool asked = std::ranges::find(txns, txn) != txns.end();
         if (asked || (txn >= oldest && is_undo(journal, project, instance))) {
             runs.push_back(past_in(journal, txn));

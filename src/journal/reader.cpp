@@ -281,7 +281,7 @@ core::expected<std::vector<std::string>> transactions_of(const std::filesystem::
     BELAY_TRY(const auto, all, list_transactions(state));
     std::vector<std::pair<core::wall_time, std::string>> found;
     for (const auto& id : all) {
-        if (const auto time = began_on(files_of(state, id).journal, instance, project)) {
+        if (const auto time = began_on(journal_of(state, id), instance, project)) {
             found.emplace_back(*time, id);
         }
     }
@@ -295,7 +295,7 @@ core::expected<std::vector<known_instance>> known_instances(const std::filesyste
     BELAY_TRY(const auto, all, list_transactions(state));
     std::set<known_instance> found;
     for (const auto& id : all) {
-        const auto record = first_record(files_of(state, id).journal);
+        const auto record = first_record(journal_of(state, id));
         const auto* begin = record ? std::get_if<core::opened>(&record->what) : nullptr;
         if (begin != nullptr) {
             found.insert({begin->how.project, begin->how.instance});

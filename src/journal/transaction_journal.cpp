@@ -28,8 +28,12 @@ core::expected<void> own(const unique_fd& fd, const transaction_files& where) {
 
 transaction_files files_of(const std::filesystem::path& state, const std::string& txn) {
     const auto directory = state / "transactions" / txn;
-    return {directory, directory / "journal.jsonl", directory / "upgrade.log", directory / "evidence",
+    return {directory, journal_of(state, txn), directory / "upgrade.log", directory / "evidence",
             directory / "decision"};
+}
+
+std::filesystem::path journal_of(const std::filesystem::path& state, const std::string& txn) {
+    return state / ("transactions/" + txn + "/journal.jsonl");
 }
 
 transaction_journal::transaction_journal(transaction_files where, unique_fd fd, std::uint64_t log_limit,

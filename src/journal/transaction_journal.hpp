@@ -29,6 +29,9 @@ struct transaction_files {
 /// Where the files of a transaction are below a state directory.
 transaction_files files_of(const std::filesystem::path& state, const std::string& txn);
 
+/// The journal alone, for those who look at a thousand.
+std::filesystem::path journal_of(const std::filesystem::path& state, const std::string& txn);
+
 class transaction_journal final : public ports::journal {
 public:
     /// A new journal in a directory that was just made. That both are there is on disk when this returns; the first

@@ -6,11 +6,14 @@
 #include "state_directory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <unistd.h>
 
 using namespace belay;
@@ -252,10 +255,24 @@ TEST_CASE("a long history is whole and in its order") {
     }
     std::ofstream(state.journal(wanted[120])) << "garbage\nmore\n";
     wanted.erase(wanted.begin() + 120);
+    std::ofstream(state.journal(wanted.back())) << "garbage\nmore\n";
+    wanted.pop_back();
     std::vector<core::error> unreadable;
-    const auto all = cli::load_history(state.path(), unreadable);
+    list newest;
+    cli::see_newest see;
+    if (GENERATE(false, true)) {
+        see = [&](std::span<const report::history_entry> first) {
+            std::ranges::transform(first, std::back_inserter(newest),
+                                   [](const auto& e) { return e.summary.transaction; });
+            std::ranges::sort(newest);
+            CHECK(newest == list(wanted.end() - static_cast<long>(cli::seen_first) + 1, wanted.end()));
+        };
+    }
+    const auto all = cli::load_history(state.path(), unreadable, codec::detail::brief, see);
     REQUIRE(all);
-    CHECK(unreadable.size() == 1);
+    CHECK(newest.empty() != static_cast<bool>(see));
+    REQUIRE(unreadable.size() == 2);
+    CHECK(unreadable[0].message < unreadable[1].message); // in their order, too
     list found;
     for (const auto& one : *all) {
         found.push_back(one.summary.transaction);
@@ -437,4 +454,50 @@ TEST_CASE("the daemon has the last word about what can be undone, each instance 
     CHECK_FALSE(entries[2].undoable);
     CHECK(entries[3].undoable);
     CHECK(entries[3].undo_until == now + day);
+}
+
+TEST_CASE("what is asked about the newest is not asked again, and of the others nothing is missing") {
+    using names = std::vector<incus::instance_name>;
+    using rounds = std::vector<names>;
+    const incus::instance_name web1{"default", "web1"};
+    const incus::instance_name web2{"default", "web2"};
+    const incus::instance_name web3{"default", "web3"};
+    rounds asked;
+    bool answers = true;
+    cli::early_question question([&](const names& which) {
+        asked.push_back(which);
+        cli::snapshot_lists all;
+        for (const auto& one : which) {
+            all.emplace_back(std::vector{there(one.name)});
+        }
+        return answers ? all : cli::snapshot_lists{};
+    });
+    const auto found = [&](const names& which) {
+        std::string text;
+        for (const auto& one : question.answers(which)) {
+            text += one ? one->front().lock.substr(0, 4) + " " : "- ";
+        }
+        return text;
+    };
+    const std::vector newest{kept_until("1", day, "web3"), kept_until("2", day, "web2"), kept_until("3", -day, "web1")};
+    SECTION("all were") {
+        question.begin(newest, now);
+        CHECK(found({web2, web3}) == "web2 web3 ");
+        CHECK(asked == rounds{names{web2, web3}});
+    }
+    SECTION("one was not, and one is not wanted any more") {
+        question.begin(newest, now);
+        CHECK(found({web1, web3}) == "web1 web3 ");
+        CHECK(asked == rounds{names{web2, web3}, names{web1}});
+    }
+    SECTION("none was") {
+        question.begin({}, now);
+        CHECK(asked.empty());
+        CHECK(found({web1}) == "web1 ");
+    }
+    SECTION("nobody answers") {
+        answers = false;
+        question.begin(newest, now);
+        CHECK(found({web1, web3}) == "- - ");
+    }
 }
