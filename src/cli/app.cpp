@@ -84,7 +84,7 @@ int run(int argc, char** argv) {
     auto parsed = parse_arguments({argv + 1, argv + argc});
     if (const auto* early = std::get_if<finished_early>(&parsed)) {
         print(early->out);
-        fmt::print(stderr, "{}", early->err);
+        std::fputs(early->err.c_str(), stderr);
         return early->exit_code;
     }
     return std::visit([](const auto& options) { return call(options); }, std::get<request>(parsed));
