@@ -425,6 +425,11 @@ TEST_CASE("a shell that waits proves it, and only by what it says", "[incus]") {
         CHECK(daemon.posts() == 2);
         CHECK(daemon.posted()["command"] == nlohmann::json({"true"}));
     }
+    SECTION("it says that and more, and the daemon can begin a program") {
+        exec_daemon daemon(program_play{.out = {mark + std::string(100'000, 'x')}, .reads_input = true});
+        CHECK(prove_in_shell(daemon));
+        CHECK(daemon.posts() == 2);
+    }
     SECTION("it says something else, and the daemon cannot") {
         exec_daemon daemon(program_play{.out = {"x" + mark}, .exit_status = 127});
         const auto broken = prove_in_shell(daemon);
