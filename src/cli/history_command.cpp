@@ -19,8 +19,9 @@ int history_command(const history_options& options) {
     const bool as_document = options.common.format == output_format::json;
     const auto now = system_clock{}.wall();
     early_question question;
+    const auto ask_early = [&](auto newest) { question.begin(newest, now); };
     auto entries = load_history(*state, unreadable, as_document ? codec::detail::whole : codec::detail::brief,
-                                [&](auto newest) { question.begin(newest, now); });
+                                options.instance ? see_newest{} : ask_early); // of one instance: when it is known
     if (!entries) {
         return complain(entries.error());
     }

@@ -231,6 +231,17 @@ incus::instance_name instance_of(const report::history_entry& entry) {
     return {entry.summary.project, entry.summary.instance};
 }
 
+/// The instances of those that claim that they can be undone, in their order, each once.
+std::vector<incus::instance_name> to_be_asked(std::span<const report::history_entry> entries, core::wall_time now) {
+    std::set<incus::instance_name> names;
+    for (const auto& entry : entries) {
+        if (claims_to_be_undoable(entry, now)) {
+            names.insert(instance_of(entry));
+        }
+    }
+    return {names.begin(), names.end()};
+}
+
 /// What the daemon says counts, also about the end: anybody can change it.
 void take_word(report::history_entry& entry, const std::vector<core::snapshot_entry>& there) {
     const auto found = std::ranges::find(there, entry.summary.snapshot, &core::snapshot_entry::name);
@@ -242,18 +253,16 @@ void take_word(report::history_entry& entry, const std::vector<core::snapshot_en
 } // namespace
 
 void mark_undoable(std::span<report::history_entry> entries, core::wall_time now, const ask_snapshots& ask) {
-    std::set<incus::instance_name> names;
     for (auto& entry : entries) {
         entry.undoable = claims_to_be_undoable(entry, now);
         if (entry.undoable) {
             entry.undo_until = entry.summary.snapshot_expires;
-            names.insert(instance_of(entry));
         }
     }
-    if (names.empty()) {
+    const auto which = to_be_asked(entries, now);
+    if (which.empty()) {
         return;
     }
-    const std::vector which(names.begin(), names.end());
     const auto answers = ask(which);
     for (auto& entry : entries) {
         const auto at = static_cast<std::size_t>(std::ranges::lower_bound(which, instance_of(entry)) - which.begin());
@@ -264,16 +273,10 @@ void mark_undoable(std::span<report::history_entry> entries, core::wall_time now
 }
 
 void early_question::begin(std::span<const report::history_entry> newest, core::wall_time now) {
-    std::set<incus::instance_name> names;
-    for (const auto& entry : newest) {
-        if (claims_to_be_undoable(entry, now)) {
-            names.insert(instance_of(entry));
-        }
-    }
-    if (names.empty()) {
+    asked_ = to_be_asked(newest, now);
+    if (asked_.empty()) {
         return;
     }
-    asked_.assign(names.begin(), names.end());
     try {
         answers_ = std::async(std::launch::async, ask_, asked_);
     } catch (const std::system_error&) { // no thread to be had
