@@ -19,7 +19,7 @@ struct batch_script {
     std::vector<std::string> args;
 };
 
-/// The program must be started with it; each script finds in it that value, with a dot and its own number behind it.
+/// Must be set where the program runs; each script finds in it that value, with a dot and its own number behind it.
 using ports::run_variable;
 
 /// A script for core::script_for_shell that runs all of them side by side, each by a new shell with an empty standard

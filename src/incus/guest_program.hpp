@@ -58,7 +58,7 @@ public:
     /// Whether it runs, as far as that is known, and could be given its input.
     bool is_running() const { return is_started() && !end_->ended() && !given_up(); }
 
-    /// Behind that: gives it some of its input, and not its end.
+    /// Behind begin_without_input: gives it some of its input, and not the end of that.
     void say(std::string_view input);
 
     /// Behind begin_without_input: gives it its input and waits for its end, as run() does.

@@ -24,7 +24,6 @@ const std::string together = "#!/bin/sh\n# belay: together=yes\n";
 /// Of this process alone: a sweep looks at every process of the machine, those of other tests too.
 const std::string txn = "txn-" + std::to_string(getpid());
 
-/// What `sh` may be in an instance.
 /// A folder of checks, and a guest that runs them.
 struct site {
     test::scratch dir;

@@ -37,10 +37,10 @@ heard run(const exec_daemon& daemon, const ports::guest_command& what, core::mil
 }
 
 /// Of a program that was prepared, and accepted by then.
-heard run_prepared(exec_daemon& daemon, const ports::guest_command& what = {.argv = {"x"}},
-                   ports::readiness how_far = ports::readiness::accepted) {
+heard run_prepared(exec_daemon& daemon) {
+    const ports::guest_command what{.argv = {"x"}};
     incus::instance web1(daemon.socket(), "proj", "web1");
-    web1.prepare(what, how_far);
+    web1.prepare(what, ports::readiness::accepted);
     REQUIRE(daemon.await_streams(3));
     return run(web1, what);
 }

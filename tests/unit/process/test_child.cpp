@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/child.hpp"
 
+#include "fakes/temporary_directory.hpp"
+
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -63,15 +65,8 @@ bool gone_soon(pid_t pid) {
 }
 
 struct scratch_file {
-    std::string path;
-
-    scratch_file() {
-        char name[] = "/tmp/belay-test-XXXXXX";
-        ::close(::mkstemp(name));
-        path = name;
-    }
-
-    ~scratch_file() { std::filesystem::remove(path); }
+    fakes::temporary_directory folder;
+    std::string path{(folder.path() / "file").string()};
 
     pid_t number() const {
         pid_t n{};
