@@ -28,19 +28,18 @@ std::string table(const std::vector<std::vector<std::string>>& rows, const style
     const auto widths = widths_of(rows);
     std::string text;
     for (const auto& row : rows) {
-        std::string line;
         std::size_t used = 0;
         for (std::size_t i = 0; i + 1 < row.size(); ++i) {
-            line += pad(row[i], widths[i]) + "  ";
+            append_padded(text, row[i], widths[i] + 2);
             used += widths[i] + 2;
         }
         if (!row.empty()) {
             const auto room =
                 look.width ? std::max(narrowest, *look.width - std::min(*look.width, used)) : row.back().size();
-            line += fit(row.back(), room, look.utf8);
+            text += fit(row.back(), room, look.utf8);
         }
-        line.erase(line.find_last_not_of(' ') + 1);
-        text += line + "\n";
+        text.erase(text.find_last_not_of(' ') + 1); // no further than to the end of the line before
+        text += '\n';
     }
     return text;
 }

@@ -64,7 +64,9 @@ char32_t next_character(std::string_view& text) {
 } // namespace
 
 std::size_t display_width(std::string_view text) {
-    std::size_t columns = 0;
+    const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    auto columns = static_cast<std::size_t>(std::ranges::find_if_not(text, is_ascii) - text.begin()); // most: all of it
+    text.remove_prefix(columns);
     while (!text.empty()) {
         columns += width_of(next_character(text));
     }
@@ -90,12 +92,15 @@ std::string fit(std::string_view text, std::size_t columns, bool utf8) {
     return std::string(text.substr(0, end)) + std::string(mark.substr(0, columns == 0 ? 0 : mark.size()));
 }
 
-std::string pad(std::string_view text, std::size_t columns) {
-    std::string padded(text);
+void append_padded(std::string& line, std::string_view text, std::size_t columns) {
     const auto width = display_width(text);
-    if (width < columns) {
-        padded.append(columns - width, ' ');
-    }
+    line += text;
+    line.append(columns - std::min(columns, width), ' ');
+}
+
+std::string pad(std::string_view text, std::size_t columns) {
+    std::string padded;
+    append_padded(padded, text, columns);
     return padded;
 }
 

@@ -17,6 +17,9 @@ std::string fit(std::string_view text, std::size_t columns, bool utf8 = true);
 /// The text, filled up with spaces to so many columns.
 std::string pad(std::string_view text, std::size_t columns);
 
+/// The same, behind what is in the line already.
+void append_padded(std::string& line, std::string_view text, std::size_t columns);
+
 /// Every character beyond ASCII as '?': on a terminal of eight bits the bytes of UTF-8 would be control characters.
 std::string to_ascii(std::string_view text);
 
