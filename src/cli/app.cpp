@@ -8,8 +8,8 @@
 #include "report/stream.hpp"
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -61,17 +61,36 @@ int call(const doctor_options& o) {
     return doctor_command(o);
 }
 
+void write_out(int fd, std::string_view text) {
+    report::stream out(fd, report::pipe_patience);
+    out.write(text);
+    out.finish();
+}
+
+/// What belay opens itself must not be taken for standard input, output or error, where it was started without them.
+/// False when nothing can be opened.
+bool open_standard_descriptors() {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+        if (::fcntl(fd, F_GETFD) == -1 && ::open("/dev/null", O_RDWR) != fd) { // the lowest one that is free
+            return false;
+        }
+    }
+    return true;
+}
+
 } // namespace
 
 int complain(const core::error& problem) {
-    fmt::print(stderr, "belay: {}\n", core::printable(core::describe(problem)));
+    print_error(fmt::format("belay: {}\n", core::printable(core::describe(problem))));
     return problem.code == core::reason::usage ? core::usage_exit_code : core::exit_code(core::outcome::refused);
 }
 
 void print(std::string_view text) {
-    report::stream out(STDOUT_FILENO, report::pipe_patience);
-    out.write(text);
-    out.finish();
+    write_out(STDOUT_FILENO, text);
+}
+
+void print_error(std::string_view text) {
+    write_out(STDERR_FILENO, text);
 }
 
 core::expected<std::filesystem::path> state_directory_of(const common_options& options) {
@@ -81,10 +100,13 @@ core::expected<std::filesystem::path> state_directory_of(const common_options& o
 
 int run(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
+    if (!open_standard_descriptors()) {
+        return core::exit_code(core::outcome::refused); // and there is nobody to be told why
+    }
     auto parsed = parse_arguments({argv + 1, argv + argc});
     if (const auto* early = std::get_if<finished_early>(&parsed)) {
         print(early->out);
-        std::fputs(early->err.c_str(), stderr);
+        print_error(early->err);
         return early->exit_code;
     }
     return std::visit([](const auto& options) { return call(options); }, std::get<request>(parsed));

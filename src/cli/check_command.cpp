@@ -46,18 +46,20 @@ core::expected<setting> prepare(const check_command_options& options) {
 }
 
 void show_output(const core::check_spec& spec, std::string_view out, std::string_view err) {
+    std::string lines;
     const auto block = [&](std::string_view name, std::string_view text) {
         core::terminal_filter filter;
         auto safe = filter.feed(text);
         safe += filter.finish();
         for (std::size_t at = 0; at < safe.size();) {
             const auto end = std::min(safe.find('\n', at), safe.size());
-            fmt::print(stderr, "{} {}: {}\n", spec.name, name, safe.substr(at, end - at));
+            lines += fmt::format("{} {}: {}\n", spec.name, name, safe.substr(at, end - at));
             at = end + 1;
         }
     };
     block("stdout", out);
     block("stderr", err);
+    print_error(lines);
 }
 
 nlohmann::ordered_json as_json(const std::string& instance, const std::vector<core::reading>& readings) {
@@ -87,7 +89,7 @@ int check_command(const check_command_options& options) {
     const system_clock clock;
     std::optional<timings> timed;
     if (options.common.timings) {
-        timed.emplace(line_sink{});
+        timed.emplace(to_standard_error());
     }
     auto document = nlohmann::ordered_json::array();
     int code = 0;

@@ -27,6 +27,9 @@ int complain(const core::error& problem);
 /// Prints text on standard output, whole; a reader that went away is no error.
 void print(std::string_view text);
 
+/// Likewise on standard error.
+void print_error(std::string_view text);
+
 /// The state directory that the options and the environment mean. Error: usage.
 core::expected<std::filesystem::path> state_directory_of(const common_options& options);
 

@@ -2,20 +2,22 @@
 #include "cli/log.hpp"
 
 #include "core/text.hpp"
+#include "report/stream.hpp"
 
 #include <mutex>
 #include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 namespace belay::cli {
 
 namespace {
 
-/// Hands finished lines to the live view.
-class view_sink : public spdlog::sinks::base_sink<std::mutex> {
+/// Hands finished lines on.
+class saying_sink : public spdlog::sinks::base_sink<std::mutex> {
 public:
-    explicit view_sink(line_sink say) : say_(std::move(say)) {}
+    explicit saying_sink(line_sink say) : say_(std::move(say)) {}
 
 protected:
     void sink_it_(const spdlog::details::log_msg& message) override {
@@ -87,16 +89,16 @@ private:
 
 } // namespace
 
+line_sink to_standard_error() {
+    const auto out = std::make_shared<report::stream>(STDERR_FILENO);
+    return [out](std::string_view line) { out->write(std::string(line) + "\n"); };
+}
+
 std::unique_ptr<ports::listener> make_log(log_level level, line_sink say) {
-    spdlog::sink_ptr sink;
-    if (say) {
-        sink = std::make_shared<view_sink>(std::move(say));
-    } else {
-        sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    }
-    auto logger = std::make_shared<spdlog::logger>("belay", std::move(sink));
+    auto logger = std::make_shared<spdlog::logger>("belay", std::make_shared<saying_sink>(std::move(say)));
     logger->set_level(level_of(level));
-    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+    logger->set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%d %H:%M:%S.%e %l %v",
+                                                                      spdlog::pattern_time_type::local, ""));
     return std::make_unique<log_listener>(std::move(logger));
 }
 

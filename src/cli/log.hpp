@@ -11,10 +11,13 @@ namespace belay::cli {
 
 enum class log_level { errors, warnings, phases, events };
 
-/// Where finished lines go when standard error is the terminal of the live view.
+/// Where finished lines go, without their ends: to the live view, when standard error is its terminal, or else there.
 using line_sink = std::function<void(std::string_view)>;
 
-/// A listener that logs. `say` replaces standard error when it is given.
+/// Its reader may be slow, or gone: a transaction goes on without it.
+line_sink to_standard_error();
+
+/// A listener that logs.
 std::unique_ptr<ports::listener> make_log(log_level level, line_sink say);
 
 } // namespace belay::cli

@@ -2,6 +2,7 @@
 #include "cli/notify.hpp"
 
 #include "checks/runner.hpp"
+#include "cli/commands.hpp"
 #include "cli/selection.hpp"
 #include "cli/surroundings.hpp"
 #include "core/next.hpp"
@@ -16,7 +17,7 @@ namespace belay::cli {
 namespace {
 
 void complain_of(const std::string& event, const std::string& instance, const std::string& why) {
-    fmt::print(stderr, "belay: {}: a hook of {} failed: {}\n", instance, event, core::printable(why));
+    print_error(fmt::format("belay: {}: a hook of {} failed: {}\n", instance, event, core::printable(why)));
 }
 
 /// One that cannot be used does not keep the others from being run.

@@ -56,7 +56,7 @@ private:
     void tell(const std::string& line) {
         told_ = true;
         if (!options_.common.quiet) {
-            fmt::print(stderr, "belay: {}\n", core::printable(line));
+            print_error(fmt::format("belay: {}\n", core::printable(line)));
         }
     }
 

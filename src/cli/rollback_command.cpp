@@ -127,7 +127,7 @@ private:
         if (!what) {
             return refuse(what.error());
         }
-        fmt::print(stderr, "{}", description(*what, clock_));
+        print_error(description(*what, clock_));
         if (const auto agreed = agree(); !agreed) {
             return complain(agreed.error());
         }
@@ -152,7 +152,7 @@ private:
             return core::failure(core::reason::usage,
                                  "nobody can be asked without a terminal: add --yes when this is what you want");
         }
-        fmt::print(stderr, "Go back? [y/N] ");
+        print_error("Go back? [y/N] ");
         const auto answer = read_line();
         if (answer == "y" || answer == "Y" || answer == "yes") {
             return {};
@@ -178,7 +178,7 @@ private:
             }
             line += c;
         }
-        fmt::print(stderr, "\n");
+        print_error("\n");
         return {};
     }
 

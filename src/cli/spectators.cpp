@@ -23,7 +23,7 @@ log_level level_of(const common_options& common) {
 line_sink sink_through(ports::listener* view) {
     auto* live = dynamic_cast<report::terminal*>(view);
     if (live == nullptr || isatty(STDERR_FILENO) == 0) {
-        return {};
+        return to_standard_error();
     }
     return [live](std::string_view line) { live->say(line); };
 }

@@ -3,7 +3,6 @@
 
 #include "core/text.hpp"
 
-#include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
 #include <utility>
@@ -49,11 +48,7 @@ void timings::flush() {
         lines = std::exchange(lines_, {});
     }
     for (const auto& line : lines) {
-        if (say_) {
-            say_(line);
-        } else {
-            fmt::print(stderr, "{}\n", line);
-        }
+        say_(line);
     }
 }
 

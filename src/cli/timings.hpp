@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --timings: a line on standard error for each request, program in the instance and sync.
+// --timings: a line for each request, program in the instance and sync.
 #pragma once
 #include "cli/log.hpp"
 #include "incus/observer.hpp"
@@ -17,7 +17,6 @@ namespace belay::cli {
 /// view.
 class timings : public ports::listener {
 public:
-    /// `say`, when it is given, gets each line instead of standard error.
     explicit timings(line_sink say);
     ~timings() override;
 

@@ -7,8 +7,10 @@ import os
 import pathlib
 import pty
 import select
+import shlex
 import shutil
 import struct
+import subprocess
 import tempfile
 import termios
 import time
@@ -51,6 +53,16 @@ class Streams(Web):
             self.assertLess(shown.index("the last line"), shown.index("Phases"))
         self.assertEqual(live.report("show", good)[1]["transaction"], good)
         self.assertEqual([r["transaction"] for r in json.loads(live.belay("history", "--format", "json", name).stdout)], [good, bad])
+
+    def test_a_transaction_goes_on_when_nobody_takes_what_it_says(self):
+        name = self.web("btrfs")
+        belay = shlex.join([os.environ["BELAY"], "run", "--timings", "-vv", *QUICK, name, "--", "true"])
+        for way in "2>&1 | true", ">/dev/full 2>&1", "<&- >&- 2>&-":
+            with self.subTest(way):
+                subprocess.run(["bash", "-c", f"{belay} {way}; exit ${{PIPESTATUS[0]}}"], check=True, timeout=60,
+                               env=os.environ | {"BELAY_STATE_DIR": live.state_dir()})
+                self.assertEqual(live.report("show", name)[1]["outcome"], "committed")
+                self.assertEqual(self.lock(name), "")
 
     def test_an_interrupted_transaction_is_in_the_history(self):
         name = self.web("btrfs")
