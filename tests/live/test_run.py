@@ -258,7 +258,8 @@ class Command(Web):
         for moment in (0.06, 0.08, 0.1, 0.12, 0.15):
             with self.subTest(moment=moment):
                 with subprocess.Popen([os.environ["BELAY"], "run", "--no-checks", "--soak", "0", name, "--", "sleep", "0.5"],
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+                                      env=os.environ | {"BELAY_STATE_DIR": live.state_dir()}, stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
                     time.sleep(moment)
                     run.kill()
                 live.wait_until(lambda: "belay" not in live.sh(name, "ps -o args"), 10, "no shell waits any more")
