@@ -17,8 +17,16 @@
 
 namespace belay::codec {
 
-/// Keys stay in the order in which they were written.
-using json = nlohmann::ordered_json;
+/// An object whose keys stay in the order in which they were written, with room for those of a record: a map that grows
+/// copies what it holds, since its keys are const.
+template <class Key, class Value, class Compare, class Allocator>
+struct roomy_map : nlohmann::ordered_map<Key, Value, Compare, Allocator> {
+    using nlohmann::ordered_map<Key, Value, Compare, Allocator>::ordered_map;
+
+    roomy_map() { this->reserve(32); }
+};
+
+using json = nlohmann::basic_json<roomy_map>;
 
 template <class T>
 inline constexpr bool is_optional = false;
