@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collectors of evidence, side by side and within one limit of time, whatever they do.
 #include "checks/runner.hpp"
+#include "checks/threads.hpp"
 
 #include <algorithm>
 #include <condition_variable>
 #include <fmt/format.h>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 namespace belay::checks {
@@ -55,17 +55,6 @@ std::vector<core::check_spec> all_within(core::milliseconds limit, std::vector<c
     return collectors;
 }
 
-/// False when no thread is to be had: what has begun must do.
-template <class Work>
-bool begin(std::vector<std::jthread>& threads, Work work) {
-    try {
-        threads.emplace_back(std::move(work));
-        return true;
-    } catch (const std::system_error&) {
-        return false;
-    }
-}
-
 /// What a collector printed itself. The mark of one that was ended is still there; a list of processes may have it in
 /// command lines.
 std::string without_end_mark(std::string text) {
@@ -102,13 +91,13 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
             const auto tell = [&](std::size_t i, std::optional<core::health> how) {
                 if (how) {
                     all->end(i, *how);
-                } else if (!begin(alone, [=] { run_alone(i, stop); })) {
+                } else if (!begin_thread(alone, [=] { run_alone(i, stop); })) {
                     all->end(i, core::health::fail);
                 }
             };
             run_together(together, all->specs, context, stop, readings, all->texts, kind::collector, tell);
         };
-        if (!begin(threads, run_batch)) {
+        if (!begin_thread(threads, run_batch)) {
             for (const auto i : together.which) {
                 all->end(i, core::health::fail);
             }
@@ -116,7 +105,7 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
     }
     for (std::size_t i = 0; i < all->specs.size(); ++i) {
         const bool alone = std::ranges::find(together.which, i) == together.which.end();
-        if (alone && !begin(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
+        if (alone && !begin_thread(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
             all->end(i, core::health::fail);
         }
     }

@@ -4,6 +4,7 @@
 #include "checks/interpreter.hpp"
 #include "checks/library.hpp"
 #include "checks/output.hpp"
+#include "checks/threads.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
 #include "process/child.hpp"
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -345,8 +345,12 @@ ports::round runner::run(const std::vector<core::check_spec>& specs, const std::
     {
         const auto together = what_goes_together(all, specs.size());
         std::vector<std::jthread> threads;
+        std::vector<std::size_t> without_thread;
+        const auto run_now = [&](std::size_t i) { readings[i] = run_one(all[i], context, stop, texts[i]); };
         const auto run_alone = [&](std::size_t i) {
-            threads.emplace_back([&, i] { readings[i] = run_one(all[i], context, stop, texts[i]); });
+            if (!begin_thread(threads, [&, i] { run_now(i); })) {
+                without_thread.push_back(i);
+            }
         };
         for (std::size_t i = 0; i < all.size(); ++i) {
             if (std::ranges::find(together.which, i) == together.which.end()) {
@@ -359,6 +363,7 @@ ports::round runner::run(const std::vector<core::check_spec>& specs, const std::
             }
         };
         run_together(together, all, context, stop, readings, texts, kind::check, run_if_unknown);
+        std::ranges::for_each(without_thread, run_now);
     }
     ports::round found;
     found.proved_running = std::ranges::any_of(texts, &printed::ran);

@@ -95,6 +95,9 @@ int confirm_command(const confirm_options& options) {
     }
     const system_clock clock;
     signal_inbox inbox;
+    if (const auto why = inbox.interruption()) {
+        return complain(*why);
+    }
     nobody listener;
     // The deadline may have passed with nobody there to see it: then it is what holds.
     const bool in_time = !known->state.until || clock.wall() < *known->state.until;

@@ -56,6 +56,9 @@ public:
     }
 
     int run() {
+        if (const auto why = inbox_.interruption()) {
+            return refuse(*why);
+        }
         if (options_.snapshot) {
             return run_snapshot();
         }

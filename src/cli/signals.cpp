@@ -9,6 +9,7 @@
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <system_error>
 #include <termios.h>
 #include <unistd.h>
 
@@ -73,7 +74,16 @@ signal_inbox::signal_inbox(bool keys) : may_have_keys_(keys && isatty(STDIN_FILE
     const auto set = undo_signals();
     signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    thread_ = std::thread([this] { watch(); });
+    try {
+        thread_ = std::thread([this] { watch(); });
+    } catch (const std::system_error& problem) {
+        why_ =
+            core::error{core::reason::io_error,
+                        "no thread could be started that waits for signals: end other programs, or raise the limit of "
+                        "processes (`ulimit -u`, TasksMax= of the unit)",
+                        problem.what()};
+        interrupts_.request_stop();
+    }
 }
 
 signal_inbox::~signal_inbox() {
@@ -82,7 +92,9 @@ signal_inbox::~signal_inbox() {
         ends_ = true;
     }
     wake();
-    thread_.join();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
     close(signal_fd_);
     close(wake_fd_);
 }

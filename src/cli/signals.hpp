@@ -18,7 +18,8 @@ void prepare_signals();
 class signal_inbox : public ports::inbox {
 public:
     /// Begins to wait for signals; prepare_signals() was called before. `keys`: whether a person at the terminal may
-    /// answer when a confirmation is waited for.
+    /// answer when a confirmation is waited for. Where no thread is to be had for that it is an interruption at once,
+    /// so that nothing begins that nobody could interrupt.
     explicit signal_inbox(bool keys = false);
     signal_inbox(const signal_inbox&) = delete;
     signal_inbox& operator=(const signal_inbox&) = delete;

@@ -3,6 +3,8 @@
 
 #include "report/plain.hpp"
 
+#include <system_error>
+
 namespace belay::report {
 
 namespace {
@@ -15,12 +17,15 @@ constexpr std::size_t batch = 64U << 10U;
 } // namespace
 
 terminal::terminal(int fd, const style& look, const ports::clock& clock)
-    : clock_(clock), out_(fd, terminal_patience), live_(look),
-      ticker_([this](const std::stop_token& stop) { run(stop); }) {}
+    : clock_(clock), out_(fd, terminal_patience), live_(look) {
+    try {
+        ticker_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    } catch (const std::system_error&) { // no thread to be had: it is drawn when something happens
+    }
+}
 
 terminal::~terminal() {
-    ticker_.request_stop();
-    ticker_.join();
+    ticker_ = {};
     const std::lock_guard guard(mutex_);
     draw(clock_.monotonic());
     out_.write(live_.leave(columns_of(out_.fd()).value_or(columns_)));

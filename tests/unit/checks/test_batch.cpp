@@ -2,6 +2,7 @@
 // Scripts that go together: by every shell that is here each of them prints, ends and is seen as if it were alone.
 #include "checks/batch.hpp"
 #include "checks/runner.hpp"
+#include "fakes/no_threads.hpp"
 #include "unit/checks/local.hpp"
 #include "unit/process/shells.hpp"
 
@@ -208,6 +209,22 @@ TEST_CASE("a check that hangs costs its own time, and the others are read") {
     const auto programs = s.guest.programs();
     REQUIRE(programs.size() == 3); // what is left of those that hang is swept away, all at once
     CHECK(programs[2].find("kill -9") != std::string::npos);
+}
+
+TEST_CASE("without threads checks run one after another, and those that hang cost the longest time of all") {
+    site s;
+    s.add("one", together + "echo good: a", {}, 5s);
+    s.add("wide", together + "printf 'good: %05000d\\n' 7", {}, 5s); // too long for this way
+    s.add("alone", "#!/bin/sh\necho bad: b; exit 3", {}, 5s);
+    s.add("hangs", together + "sleep 1000", {}, 300ms);
+    const fakes::no_threads none;
+    const auto r = s.run().readings;
+    CHECK(r[0].good == findings{"a"});
+    CHECK(r[1].good.size() == 1);
+    CHECK(r[2].how == health::fail);
+    CHECK(r[2].bad == findings{"b"});
+    CHECK(r[3].summary == "did not end within 300ms");
+    CHECK(s.took < 15s);
 }
 
 TEST_CASE("a check that could not be started has lost no output") {

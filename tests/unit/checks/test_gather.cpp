@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collectors of evidence: within their limit whatever they do, and everything that they have printed by then.
 #include "checks/runner.hpp"
+#include "fakes/no_threads.hpp"
 #include "process/child.hpp"
 #include "unit/checks/guests.hpp"
 
@@ -217,6 +218,15 @@ TEST_CASE("of a collector that prints for ever the end is kept, not all") {
     const auto text = text_of(g, "flood");
     CHECK(text.size() <= (2U << 20U));
     CHECK(text.size() > 10'000);
+}
+
+TEST_CASE("without threads there is no evidence, and nothing is waited for") {
+    shell_guest guest;
+    checks::runner runner(guest);
+    const fakes::no_threads none;
+    const auto g = gather(runner, {command("one", "echo 1"), command("two", "echo 2")}, 30s);
+    CHECK(g.found.empty());
+    CHECK(g.took < 10s);
 }
 
 TEST_CASE("an instance that hangs is left behind when the limit is over, and changes nothing that was returned") {

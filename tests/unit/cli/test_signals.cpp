@@ -3,6 +3,7 @@
 // in a child of its own, with a pseudo-terminal as its controlling terminal.
 #include "cli/halt.hpp"
 #include "cli/signals.hpp"
+#include "fakes/no_threads.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -133,6 +134,14 @@ core::record record_of(std::uint64_t seq, core::event what) {
 }
 
 } // namespace
+
+TEST_CASE("where nothing can wait for signals, it is an interruption from the beginning") {
+    const fakes::no_threads none;
+    const cli::signal_inbox inbox;
+    CHECK(inbox.interrupts().stop_requested());
+    REQUIRE(inbox.interruption());
+    CHECK(inbox.interruption()->message.find("TasksMax") != std::string::npos);
+}
 
 TEST_CASE("y keeps and n undoes, other keys mean nothing, and the terminal is left as it was found") {
     for (const auto& [keys, answer] : {std::pair{"xq\ry", "commit"},

@@ -3,6 +3,7 @@
 #include "report/terminal.hpp"
 
 #include "fakes/event_stream.hpp"
+#include "fakes/no_threads.hpp"
 #include "screen.hpp"
 
 #include <algorithm>
@@ -114,6 +115,21 @@ TEST_CASE("a transaction on a pseudo-terminal of 80 and of 200 columns", "[repor
         CHECK(text.find("✗ web1 is back in its old state, running and as healthy as before.\n") != std::string::npos);
         CHECK(text.find("  output    /var/lib/belay/") != std::string::npos);
     }
+}
+
+TEST_CASE("without a thread the view is drawn when something happens", "[report]") {
+    pseudo_terminal pty(80);
+    const steady clock;
+    {
+        const fakes::no_threads none;
+        report::terminal view(pty.fd(), mono, clock);
+        fakes::event_stream events([&](const auto& r) { view.on(r); });
+        events.bad_check();
+    }
+    while (pty.read_now(50)) {
+    }
+    CHECK(pty.shown(80).find("✗ web1 is back in its old state, running and as healthy as before.\n") !=
+          std::string::npos);
 }
 
 TEST_CASE("the time goes on by itself, about ten times a second and no more than twenty", "[report]") {
