@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collectors of evidence, side by side and within one limit of time, whatever they do.
 #include "checks/runner.hpp"
-#include "checks/threads.hpp"
+#include "ports/threads.hpp"
 
 #include <algorithm>
 #include <condition_variable>
@@ -91,13 +91,13 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
             const auto tell = [&](std::size_t i, std::optional<core::health> how) {
                 if (how) {
                     all->end(i, *how);
-                } else if (!begin_thread(alone, [=] { run_alone(i, stop); })) {
+                } else if (!ports::begin_thread(alone, [=] { run_alone(i, stop); })) {
                     all->end(i, core::health::fail);
                 }
             };
             run_together(together, all->specs, context, stop, readings, all->texts, kind::collector, tell);
         };
-        if (!begin_thread(threads, run_batch)) {
+        if (!ports::begin_thread(threads, run_batch)) {
             for (const auto i : together.which) {
                 all->end(i, core::health::fail);
             }
@@ -105,7 +105,8 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
     }
     for (std::size_t i = 0; i < all->specs.size(); ++i) {
         const bool alone = std::ranges::find(together.which, i) == together.which.end();
-        if (alone && !begin_thread(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
+        if (alone &&
+            !ports::begin_thread(threads, [run_alone, i](const std::stop_token& stop) { run_alone(i, stop); })) {
             all->end(i, core::health::fail);
         }
     }

@@ -4,9 +4,9 @@
 #include "checks/interpreter.hpp"
 #include "checks/library.hpp"
 #include "checks/output.hpp"
-#include "checks/threads.hpp"
 #include "core/durations.hpp"
 #include "core/text.hpp"
+#include "ports/threads.hpp"
 #include "process/child.hpp"
 
 #include <algorithm>
@@ -348,7 +348,7 @@ ports::round runner::run(const std::vector<core::check_spec>& specs, const std::
         std::vector<std::size_t> without_thread;
         const auto run_now = [&](std::size_t i) { readings[i] = run_one(all[i], context, stop, texts[i]); };
         const auto run_alone = [&](std::size_t i) {
-            if (!begin_thread(threads, [&, i] { run_now(i); })) {
+            if (!ports::begin_thread(threads, [&, i] { run_now(i); })) {
                 without_thread.push_back(i);
             }
         };

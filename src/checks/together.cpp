@@ -2,8 +2,8 @@
 // The scripts of a round, or of a gathering, that go together, as one program in the instance.
 #include "checks/library.hpp"
 #include "checks/runner.hpp"
-#include "checks/threads.hpp"
 #include "core/text.hpp"
+#include "ports/threads.hpp"
 
 #include <algorithm>
 #include <condition_variable>
@@ -22,9 +22,8 @@ using clock = std::chrono::steady_clock;
 class observation {
 public:
     observation(std::vector<core::milliseconds> limits, std::stop_source& enough)
-        : limits_(std::move(limits)), ends_(limits_.size()), reader_(limits_.size()), enough_(enough) {
-        begin_thread(threads_, [this](const std::stop_token& over) { keep_time(over); });
-    }
+        : limits_(std::move(limits)), ends_(limits_.size()), reader_(limits_.size()), enough_(enough),
+          thread_(ports::begin_thread([this](const std::stop_token& over) { keep_time(over); })) {}
 
     void operator()(core::output::stream from, std::string_view piece) {
         if (from != core::output::stream::out) {
@@ -52,7 +51,7 @@ public:
     }
 
     /// No more is to come. What follows is to be asked after that.
-    void finish() { threads_.clear(); }
+    void finish() { thread_ = {}; }
 
     const batch_reader& read() const { return reader_; }
 
@@ -93,7 +92,7 @@ private:
     std::stop_source& enough_;
     std::mutex mutex_;
     std::condition_variable_any changed_;
-    std::vector<std::jthread> threads_; ///< one or none; the last member: it uses the others
+    std::jthread thread_; ///< the last member: it uses the others
 };
 
 /// What became of script k of a batch that has ended so, into its reading. False when it is to be run alone.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/terminal.hpp"
 
+#include "ports/threads.hpp"
 #include "report/plain.hpp"
-
-#include <system_error>
 
 namespace belay::report {
 
@@ -17,12 +16,8 @@ constexpr std::size_t batch = 64U << 10U;
 } // namespace
 
 terminal::terminal(int fd, const style& look, const ports::clock& clock)
-    : clock_(clock), out_(fd, terminal_patience), live_(look) {
-    try {
-        ticker_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
-    } catch (const std::system_error&) { // no thread to be had: it is drawn when something happens
-    }
-}
+    : clock_(clock), out_(fd, terminal_patience), live_(look),
+      ticker_(ports::begin_thread([this](const std::stop_token& stop) { run(stop); })) {}
 
 terminal::~terminal() {
     ticker_ = {};

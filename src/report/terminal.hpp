@@ -42,7 +42,7 @@ private:
     live live_;
     std::size_t columns_{80};
     milliseconds drawn_at_{-1'000};
-    std::jthread ticker_;
+    std::jthread ticker_; ///< without one it is drawn when something happens
 };
 
 /// The view that fits: live on a capable terminal, else plain.
