@@ -8,6 +8,7 @@
 #include "core/time_text.hpp"
 #include "incus/socket.hpp"
 #include "journal/files.hpp"
+#include "ports/threads.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -164,68 +165,37 @@ struct loaded {
     std::vector<core::error> unreadable;
 };
 
-/// On all processors, when there is enough to do: each line of a history takes one of them some 30 microseconds. Each
-/// entry is written where it stays, with room for others behind them.
+/// On all processors, when there is enough to do: each line of a history takes one of them some 30 microseconds. There
+/// is room for so many entries, with those that the caller puts behind them.
 loaded load_all(const std::filesystem::path& state, std::span<const std::string> txns, codec::detail how,
                 std::size_t room = 0) {
     constexpr std::size_t worth_a_thread = 50;
-    loaded found;
-    auto& entries = found.entries;
-    entries.reserve(room);
-    entries.resize(txns.size());
-    std::vector<std::optional<core::error>> problems(txns.size());
+    std::vector<core::expected<report::history_entry>> all(txns.size());
     std::atomic<std::size_t> next{0};
     const auto load = [&] {
         for (auto i = next++; i < txns.size(); i = next++) {
-            if (auto past = load_summary(state, txns[i], how)) {
-                entries[i] = *std::move(past);
-            } else {
-                problems[i] = std::move(past).error();
-            }
+            all[i] = load_summary(state, txns[i], how);
         }
     };
     std::vector<std::jthread> others;
     const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
-    try {
-        while (others.size() + 1 < std::min(processors, txns.size() / worth_a_thread)) {
-            others.emplace_back(load);
+    while (others.size() + 1 < std::min(processors, txns.size() / worth_a_thread)) {
+        if (!ports::begin_thread(others, load)) {
+            break; // those that are there do it all
         }
-    } catch (const std::system_error&) { // no thread to be had: this one does it all
     }
     load();
     others.clear();
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < txns.size(); ++i) {
-        if (problems[i]) {
-            found.unreadable.push_back(*std::move(problems[i]));
-            continue;
+    loaded found;
+    found.entries.reserve(room);
+    for (auto& past : all) {
+        if (past) {
+            found.entries.push_back(*std::move(past));
+        } else {
+            found.unreadable.push_back(std::move(past).error());
         }
-        if (kept != i) {
-            entries[kept] = std::move(entries[i]);
-        }
-        ++kept;
     }
-    entries.resize(kept);
     return found;
-}
-
-/// By their begin; those of one millisecond stay as they are. Mostly they are in that order.
-void sort_by_begin(std::vector<report::history_entry>& entries) {
-    const auto begin = [](const auto& entry) { return entry.summary.started; };
-    if (std::ranges::is_sorted(entries, {}, begin)) {
-        return;
-    }
-    std::vector<std::pair<core::wall_time, std::size_t>> order; // an entry is too large to be moved again and again
-    for (const auto& entry : entries) {
-        order.emplace_back(begin(entry), order.size());
-    }
-    std::ranges::sort(order);
-    std::vector<report::history_entry> sorted;
-    sorted.reserve(entries.size());
-    for (const auto& [time, at] : order) {
-        sorted.push_back(std::move(entries[at]));
-    }
-    entries = std::move(sorted);
 }
 
 } // namespace
@@ -244,7 +214,10 @@ core::expected<std::vector<report::history_entry>> load_history(const std::files
     std::ranges::move(newest.entries, std::back_inserter(entries));
     std::ranges::move(all.unreadable, std::back_inserter(unreadable));
     std::ranges::move(newest.unreadable, std::back_inserter(unreadable));
-    sort_by_begin(entries); // within a second the IDs are in no order
+    const auto begin = [](const auto& entry) { return entry.summary.started; };
+    if (!std::ranges::is_sorted(entries, {}, begin)) { // within a second the IDs are in no order
+        std::ranges::stable_sort(entries, {}, begin);
+    }
     mark_superseded(entries);
     return std::move(entries);
 }
