@@ -26,4 +26,9 @@ constexpr bool never_freezes(std::string_view driver) {
     return driver == "btrfs" || driver == "zfs";
 }
 
+/// Whether the settings of a pool make a difference (obstacles.hpp). Elsewhere its driver is all that need be known.
+constexpr bool settings_matter(std::string_view driver) {
+    return driver != "btrfs" && driver != "dir";
+}
+
 } // namespace belay::core

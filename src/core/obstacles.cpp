@@ -2,12 +2,14 @@
 #include "core/obstacles.hpp"
 
 #include "core/coverage.hpp"
+#include "core/drivers.hpp"
 #include "core/incus_commands.hpp"
 #include "core/manual.hpp"
 #include "core/sizes.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 
 namespace belay::core {
@@ -25,6 +27,7 @@ Number sum(Number a, Number b) {
 }
 
 std::string setting(const pool_seen& pool, const std::string& key) {
+    assert(settings_matter(pool.driver)); // of other pools they need not have been read
     const auto found = pool.config.find(key);
     return found == pool.config.end() ? std::string() : found->second;
 }

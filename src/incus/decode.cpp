@@ -412,6 +412,10 @@ server_state decode_server(std::string_view body) {
     s.version = text(member(found, "environment"), "server_version");
     s.fingerprint = text(member(found, "environment"), "certificate_fingerprint");
     s.process = std::to_string(number(member(found, "environment"), "server_pid"));
+    const auto drivers = text(member(found, "environment"), "storage"); // of its pools: "dir | btrfs"
+    if (!s.clustered && drivers.find('|') == std::string::npos) {
+        s.only_driver = drivers;
+    }
     for (const auto& extension : member(found, "api_extensions")) {
         s.extensions.insert(text(extension));
     }

@@ -92,7 +92,8 @@ struct server_state {
     bool clustered{};
     std::string version{};
     std::string fingerprint{};
-    std::string process{}; ///< its process number: another one after a restart
+    std::string process{};     ///< its process number: another one after a restart
+    std::string only_driver{}; ///< of all its pools; empty in a cluster, whose members need not know each other's
     std::set<std::string> extensions{};
 };
 

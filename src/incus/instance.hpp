@@ -94,7 +94,7 @@ private:
                                       const std::string& description, const deadline& until);
     std::vector<long> copies_now() const;
     std::string project_path() const;
-    static std::vector<std::string> pool_paths(const std::vector<std::string>& pools, const std::string& location);
+    bool recognize(const std::vector<std::string>& pools);
     static std::string resources_path(const std::string& pool, const std::string& location);
     core::expected<project_state> known_project(const deadline& until);
     core::expected<core::surroundings> ask_about(const core::instance_facts& facts, const core::plan& how,

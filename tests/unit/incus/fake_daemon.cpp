@@ -129,7 +129,11 @@ http_reply daemon::answer(const http_request& r) {
     if (path == "/1.0") {
         return sync({{"auth", "trusted"},
                      {"api_extensions", {"projects_restrictions"}},
-                     {"environment", {{"certificate_fingerprint", "f00d"}, {"server_pid", process}}}});
+                     {"environment",
+                      {{"certificate_fingerprint", "f00d"},
+                       {"server_pid", process},
+                       {"server_clustered", clustered},
+                       {"storage", drivers}}}});
     }
     if (path == "/1.0/storage-pools/" + pool) {
         return sync({{"name", pool}, {"driver", driver}, {"config", pool_config}});

@@ -44,6 +44,8 @@ public:
     json local_devices = json::object();
     std::string pool{"p"};
     std::string driver{"btrfs"};
+    std::string drivers{}; ///< of all pools, as the server names them
+    bool clustered{false};
     int process{7};
     std::set<std::string> others{}; ///< paths of what there is besides: volumes, networks
     json project_config{{"features.images", "true"}};

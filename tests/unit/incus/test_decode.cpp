@@ -76,6 +76,9 @@ TEST_CASE("server, pool, project and snapshot are read from their answers", "[in
     CHECK(server.trusted);
     CHECK(server.fingerprint == "66b0c83b74567f6d");
     CHECK(server.extensions.contains("projects_restrictions"));
+    CHECK(server.only_driver.empty()); // it does not say
+    CHECK(decode_server(R"({"metadata":{"environment":{"storage":"btrfs"}}})").only_driver == "btrfs");
+    CHECK(decode_server(R"({"metadata":{"environment":{"storage":"dir | btrfs"}}})").only_driver.empty());
     const auto pool = decode_pool(R"({"metadata":{"name":"dir","driver":"dir","config":{"source":"/x"}}})");
     CHECK(pool.driver == "dir");
     CHECK(pool.config == std::map<std::string, std::string>{{"source", "/x"}});

@@ -60,6 +60,36 @@ TEST_CASE("a pool is asked about as soon as the instance has named it", "[incus]
     CHECK(s.daemon.asked().size() == 7); // the project was not asked for again
 }
 
+TEST_CASE("a pool is asked what it is unless the server has one driver only, and that one no settings that matter",
+          "[incus]") {
+    struct server {
+        const char* drivers;
+        bool clustered;
+        const char* driver;
+        std::ptrdiff_t questions;
+    };
+
+    const auto one = GENERATE(server{"btrfs", false, "btrfs", 0}, server{"dir", false, "dir", 0},
+                              server{"zfs", false, "zfs", 1}, server{"dir | btrfs", false, "btrfs", 1},
+                              server{"", false, "btrfs", 1}, server{"btrfs", true, "btrfs", 1});
+    CAPTURE(one.drivers, one.clustered);
+    setup s;
+    s.daemon.drivers = one.drivers;
+    s.daemon.clustered = one.clustered;
+    s.daemon.driver = one.driver;
+    REQUIRE(s.web1.examine(5s)); // its answers come in any order
+    s.daemon.pool = "q";
+    s.daemon.devices["root"]["pool"] = "q";
+    s.daemon.pool_space = {{"total", 2}, {"used", 1}};
+    const auto seen = s.web1.examine(5s);
+    REQUIRE(seen);
+    CHECK(seen->facts.driver == one.driver);
+    CHECK(s.web1.check_restorable(seen->facts, {}, 5s));
+    const auto asked = s.daemon.asked();
+    CHECK(std::ranges::count(asked, "GET /1.0/storage-pools/q") == one.questions);
+    CHECK(std::ranges::count(asked, "GET /1.0/storage-pools/q/resources") == 1);
+}
+
 TEST_CASE("an examination that was prepared asks for nothing twice", "[incus]") {
     setup s;
     s.daemon.pool_space = {{"total", 2}, {"used", 1}};
