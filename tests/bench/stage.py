@@ -34,7 +34,7 @@ WantedBy=multi-user.target
 
 @contextlib.contextmanager
 def private_incus():
-    """The one of the environment, or one that is made and ended here."""
+    """The one of the environment, or one that is made and ended here: with one kind of storage, as most hosts have."""
     if os.environ.get("BELAY_TEST_LIVE"):
         yield
         return
@@ -47,6 +47,7 @@ def private_incus():
         printed = subprocess.run(["bash", "-c", script, _PRIVATE_INCUS, folder], check=True, capture_output=True, text=True)
         _set_environment(dict(line.split("=", 1) for line in printed.stdout.split("\0") if line))
         os.environ |= {"BELAY_TEST_LIVE": "1", "BELAY_TEST_INCUS_DIR": folder}
+        live.incus("storage", "delete", "dir")
         yield
     finally:
         _set_environment(before)
