@@ -77,17 +77,24 @@ TEST_CASE("a pool is asked what it is unless the server has one driver only, and
     s.daemon.drivers = one.drivers;
     s.daemon.clustered = one.clustered;
     s.daemon.driver = one.driver;
-    REQUIRE(s.web1.examine(5s)); // its answers come in any order
-    s.daemon.pool = "q";
-    s.daemon.devices["root"]["pool"] = "q";
     s.daemon.pool_space = {{"total", 2}, {"used", 1}};
     const auto seen = s.web1.examine(5s);
     REQUIRE(seen);
     CHECK(seen->facts.driver == one.driver);
     CHECK(s.web1.check_restorable(seen->facts, {}, 5s));
     const auto asked = s.daemon.asked();
-    CHECK(std::ranges::count(asked, "GET /1.0/storage-pools/q") == one.questions);
-    CHECK(std::ranges::count(asked, "GET /1.0/storage-pools/q/resources") == 1);
+    CHECK(std::ranges::count(asked, "GET /1.0/storage-pools/p") == one.questions);
+    CHECK(std::ranges::count(asked, "GET /1.0/storage-pools/p/resources") == 1);
+}
+
+TEST_CASE("what the server has said about its drivers some time ago says nothing about a new pool", "[incus]") {
+    setup s;
+    s.daemon.drivers = "btrfs";
+    REQUIRE(s.web1.examine(5s));
+    s.daemon.pool = "q"; // of a driver that the server did not have
+    s.daemon.driver = "zfs";
+    s.daemon.devices["root"]["pool"] = "q";
+    CHECK(s.web1.examine(5s)->facts.driver == "zfs");
 }
 
 TEST_CASE("an examination that was prepared asks for nothing twice", "[incus]") {
