@@ -26,7 +26,8 @@ constexpr bool never_freezes(std::string_view driver) {
     return driver == "btrfs" || driver == "zfs";
 }
 
-/// Whether the settings of a pool make a difference (obstacles.hpp). Elsewhere its driver is all that need be known.
+/// Whether the settings of a pool make a difference (obstacles.hpp); those of a driver that is not known may. Elsewhere
+/// the driver is all that need be known.
 constexpr bool settings_matter(std::string_view driver) {
     return driver != "btrfs" && driver != "dir";
 }

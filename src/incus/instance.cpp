@@ -151,7 +151,7 @@ std::vector<std::string> instance::new_pools(const core::instance_facts& facts) 
 /// Whether the server has just said itself what these pools are. It looks for all users of a pool that it is asked
 /// about, which takes it some 0.15 ms for each instance that it has.
 bool instance::recognize(const std::vector<std::string>& pools) {
-    if (!server_ || server_->only_driver.empty() || core::settings_matter(server_->only_driver)) {
+    if (!server_ || core::settings_matter(server_->only_driver)) {
         return false;
     }
     for (const auto& pool : pools) {
@@ -253,19 +253,20 @@ core::expected<ports::examined> instance::read_around(const deadline& until) {
         } else {
             return next;
         }
-        if (--awaited == 0 && seen) {
-            const auto all = new_pools(seen->facts);
-            if (!asks_server || !recognize(all)) {
-                pools = all;
-            }
-            for (const auto& pool : pools) {
-                next.push_back("/1.0/storage-pools/" + escape(pool));
-            }
-            for (const auto& pool : all) {
-                next.push_back(resources_path(pool, seen->facts.location));
-            }
-            paths.insert(paths.end(), next.begin(), next.end());
+        if (--awaited > 0 || !seen) {
+            return next;
         }
+        const auto all = new_pools(seen->facts);
+        if (!asks_server || !recognize(all)) {
+            pools = all;
+        }
+        for (const auto& pool : pools) {
+            next.push_back("/1.0/storage-pools/" + escape(pool));
+        }
+        for (const auto& pool : all) {
+            next.push_back(resources_path(pool, seen->facts.location));
+        }
+        paths.insert(paths.end(), next.begin(), next.end());
         return next;
     });
     if (!seen) {
