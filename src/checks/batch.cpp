@@ -14,9 +14,9 @@ namespace {
 /// What a script may print on one stream to be taken on this way, in bytes.
 constexpr std::size_t longest_output = 262'144;
 
-/// run waits for nothing. $run is the value of run_variable. Each line is out at once, since what a script that hangs
-/// has printed counts, and so is the exit status. What a script that goes mad prints is not read beyond $most, and
-/// SIGPIPE ends it.
+/// run and run_unheard wait for nothing. $run is the value of run_variable. Each line is out at once, since what a
+/// script that hangs has printed counts, and so is the exit status. What a script that goes mad prints is not read
+/// beyond $most, and SIGPIPE ends it.
 constexpr std::string_view functions = R"sh(
 tag() {
     LC_ALL=C total=0 size=0
@@ -38,10 +38,20 @@ run() {
         } | tag ${number}o >&4
     } 3>&1 | tag ${number}e &
 } 4>&1
+run_unheard() {
+    number=$1
+    shift
+    {
+        VARIABLE=$run.$number "$@" </dev/null 2>/dev/null 4>&-
+        printf '%sx %s\n%se. 0\n' $number $? $number >&4
+    } | tag ${number}o >&4 &
+} 4>&1
 )sh";
 
 std::string replaced(std::string text, std::string_view word, std::string_view by) {
-    text.replace(text.find(word), word.size(), by);
+    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + by.size())) {
+        text.replace(at, word.size(), by);
+    }
     return text;
 }
 
@@ -66,7 +76,7 @@ std::string batch_program(const std::vector<batch_script>& scripts) {
     program += "find_file sh\n";
     for (std::size_t i = 0; i < scripts.size(); ++i) {
         const auto& script = scripts[i];
-        program += fmt::format("run {} \"$file\"", i);
+        program += fmt::format("{} {} \"$file\"", script.is_heard ? "run" : "run_unheard", i);
         for (const auto& option : script.options) {
             program += " " + core::shell_quote(option);
         }

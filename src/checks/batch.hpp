@@ -17,6 +17,7 @@ struct batch_script {
     std::string text;
     std::string name; ///< its $0
     std::vector<std::string> args;
+    bool is_heard{true}; ///< its standard error is read; else it goes nowhere, which takes fewer processes
 };
 
 /// Must be set where the program runs; each script finds in it that value, with a dot and its own number behind it.

@@ -83,7 +83,7 @@ ports::gathering runner::gather(const std::vector<core::check_spec>& collectors,
     const auto run_alone = [this, all, context](std::size_t i, const std::stop_token& stop) {
         all->end(i, run_one(all->specs[i], context, stop, all->texts[i], kind::collector).how);
     };
-    const auto together = what_goes_together(all->specs, collectors.size());
+    const auto together = what_goes_together(all->specs, collectors.size(), kind::collector);
     if (!together.which.empty()) {
         const auto run_batch = [this, all, context, together, run_alone](const std::stop_token& stop) {
             std::vector<core::reading> readings(all->specs.size());

@@ -343,7 +343,7 @@ ports::round runner::run(const std::vector<core::check_spec>& specs, const std::
     std::vector<core::reading> readings(all.size());
     std::vector<printed> texts(all.size());
     {
-        const auto together = what_goes_together(all, specs.size());
+        const auto together = what_goes_together(all, specs.size(), kind::check);
         std::vector<std::jthread> threads;
         std::vector<std::size_t> without_thread;
         const auto run_now = [&](std::size_t i) { readings[i] = run_one(all[i], context, stop, texts[i]); };

@@ -102,7 +102,7 @@ private:
 
     std::string new_run_id(const ports::hook_context& context);
     std::optional<batch_script> batch_form(const core::check_spec& spec);
-    batch what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from);
+    batch what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from, kind what);
     static ports::guest_command together_command(const batch& these, const ports::hook_context& context,
                                                  const std::string& run_id);
     void run_together(const batch& these, const std::vector<core::check_spec>& all, const ports::hook_context& context,

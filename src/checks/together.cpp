@@ -132,14 +132,15 @@ std::optional<batch_script> runner::batch_form(const core::check_spec& spec) {
                 : std::nullopt;
 }
 
-/// From `own_from` on they are belay's own commands.
-runner::batch runner::what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from) {
+/// From `own_from` on they are belay's own commands. What collectors that were installed print as errors nobody reads.
+runner::batch runner::what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from, kind what) {
     batch these;
     std::vector<batch_script> scripts;
     for (std::size_t i = 0; i < all.size(); ++i) {
         auto script =
             i < own_from ? batch_form(all[i]) : std::optional(batch_script{{}, all[i].args.front(), all[i].name, {}});
         if (script) {
+            script->is_heard = what != kind::collector || i >= own_from;
             scripts.push_back(*std::move(script));
             these.which.push_back(i);
         }

@@ -50,13 +50,12 @@ ports::guest_command proof() {
 /// How long a shell that waits may take for that: then it is asked of the daemon all the same.
 constexpr milliseconds shell_limit{2'000};
 
-/// Prints proof_mark when a program that it begins has succeeded.
-constexpr std::string_view proof_script = R"sh(find_file true
-"$file" </dev/null && echo 'belay: a program has run')sh";
-constexpr std::string_view proof_mark = "belay: a program has run\n";
+/// How long a bystander may wait for the end of a command: longer than that, and a shell of before the command could be
+/// taken for something that must be restarted.
+constexpr milliseconds longest_bystander{3'000};
 
 ports::guest_command proof_in_shell() {
-    return ports::waiting_shell(core::script_for_shell(proof_script));
+    return ports::waiting_shell(core::script_for_shell(core::proof_script));
 }
 
 std::string how_it_failed(const ports::guest_exit& end, milliseconds limit) {
@@ -86,6 +85,7 @@ std::optional<core::expected<void>> instance::prove_in_shell(milliseconds limit)
     }
     program.say(command.input);
     const auto status = prove_status(until.left());
+    const auto proof_mark = std::string(core::proof_mark) + "\n";
     std::string said; // no more of it than need be, whatever the instance says
     const auto listen = [&](core::output::stream from, std::string_view piece) {
         if (from == core::output::stream::out) {
@@ -188,15 +188,39 @@ public:
 
     const std::string& printed() const override { return printed_; }
 
-    core::expected<ports::guest_exit> go_on(const std::string& input, milliseconds limit,
+    core::expected<ports::guest_exit> go_on(const ports::turn& input, milliseconds limit,
                                             const ports::output_sink& sink, std::stop_token stop) override {
         gone_on_ = true;
-        auto end = program_.go_on(input, limit, sink, stop);
+        auto end = input.dismissal.empty() ? program_.go_on(input.word, limit, sink, stop)
+                                           : go_on_beside(input, limit, sink, stop);
         ran_(begin_);
         return end;
     }
 
 private:
+    core::expected<ports::guest_exit> go_on_beside(const ports::turn& input, milliseconds limit,
+                                                   const ports::output_sink& sink, const std::stop_token& stop) {
+        core::proof_filter proof;
+        const auto pass_on = [&](core::output::stream from, std::string_view text) {
+            if (sink && !text.empty()) {
+                sink(from, text);
+            }
+        };
+        const ports::output_sink filter = [&](core::output::stream from, std::string_view piece) {
+            if (from == core::output::stream::err) {
+                pass_on(from, proof.feed(piece));
+            } else {
+                pass_on(from, piece);
+            }
+        };
+        auto end = program_.go_on(input.word, limit, filter, stop, input.dismissal, longest_bystander);
+        if (end) {
+            end->proved_running = proof.proves();
+        }
+        pass_on(core::output::stream::err, proof.finish());
+        return end;
+    }
+
     bool is_said() const {
         return printed_.ends_with(mark_) &&
                (printed_.size() == mark_.size() || printed_[printed_.size() - mark_.size() - 1] == '\n');

@@ -104,13 +104,21 @@ void guest_program::read_on(milliseconds limit, const ports::output_sink& sink, 
 }
 
 core::expected<ports::guest_exit> guest_program::go_on(std::string_view input, milliseconds limit,
-                                                       const ports::output_sink& sink, const std::stop_token& stop) {
+                                                       const ports::output_sink& sink, const std::stop_token& stop,
+                                                       std::string_view later, milliseconds open) {
     until_ = limit > milliseconds::zero() ? std::optional(clock::now() + limit) : std::nullopt;
     if (stop.stop_requested()) {
         return ports::guest_exit{ports::ended::cancelled, 0};
     }
     begun_ = waiter::why::ready;
-    feed(input);
+    if (!later.empty()) {
+        say(input);
+        read_on(until_ ? std::min(limit, open) : open, sink, {}, stop);
+        input = later;
+    }
+    if (is_running()) {
+        feed(input);
+    }
     return finish(sink, stop);
 }
 

@@ -61,9 +61,11 @@ public:
     /// Behind begin_without_input: gives it some of its input, and not the end of that.
     void say(std::string_view input);
 
-    /// Behind begin_without_input: gives it its input and waits for its end, as run() does.
+    /// Behind begin_without_input: gives it its input and waits for its end, as run() does. `later`, if any, is the
+    /// rest of that input and comes after `open`, when the program has not ended by then.
     core::expected<ports::guest_exit> go_on(std::string_view input, core::milliseconds limit,
-                                            const ports::output_sink& sink, const std::stop_token& stop);
+                                            const ports::output_sink& sink, const std::stop_token& stop,
+                                            std::string_view later = {}, core::milliseconds open = {});
 
     /// Behind that as well: ends it, as at a limit.
     void end_early();

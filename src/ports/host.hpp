@@ -88,10 +88,19 @@ enum class ended { exited, timed_out, cancelled, lost };
 struct guest_exit {
     ended how{ended::exited};
     int exit_code{};
-    std::string why{}; ///< lost: the reason
+    std::string why{};          ///< lost: the reason
+    bool proved_running{false}; ///< a program of belay's has run in the instance since
 };
 
 using output_sink = std::function<void(core::output::stream, std::string_view)>;
+
+/// The input of a program that waits for its turn.
+struct turn {
+    std::string word;
+    /// If not empty, there is a core::bystander beside the program whose proof is wanted: what tells it, when the
+    /// program takes longer than a few seconds, that it is not any more.
+    std::string dismissal{};
+};
 
 /// A program that was begun without its input. When this goes it is told that there will be none, or killed if it has
 /// not come so far.
@@ -112,8 +121,8 @@ public:
     virtual const std::string& printed() const = 0;
 
     /// Once, when it waits: gives it its input, and waits for its end. As of exec. It gets nothing when a stop was
-    /// requested before.
-    virtual core::expected<guest_exit> go_on(const std::string& input, milliseconds limit, const output_sink& sink,
+    /// requested before. The sink does not get the proof of a bystander.
+    virtual core::expected<guest_exit> go_on(const turn& input, milliseconds limit, const output_sink& sink,
                                              std::stop_token stop) = 0;
 };
 

@@ -223,7 +223,7 @@ core::expected<ports::guest_exit> transaction::run_command(const ports::output_s
     const auto stop = world_.inbox.interrupts();
     if (is_waiting_beside()) {
         const auto command = std::move(beside_);
-        return command->go_on(std::string(core::turn_word), plan().limit.upgrade, sink, stop);
+        return command->go_on(turn_of_command(), plan().limit.upgrade, sink, stop);
     }
     end_beside();
     prepare_verify();
@@ -247,6 +247,7 @@ core::finished transaction::upgrade() {
     if (end && end->how == ports::ended::exited && end->exit_code != 0) {
         prepare_evidence();
     }
+    proved_running_ = end && end->proved_running;
     auto f = end ? ended_command(*end, bytes) : failed(why_not_begun(end.error()));
     // What it changed is seen by verify, or saved with the evidence.
     const bool no_evidence = f.command && f.how != core::result::ok && !plan().saves_evidence;
@@ -341,9 +342,10 @@ core::error transaction::why_end_is_unknown(const std::string& why) {
     return {core::reason::command_failed, "how the command ended is not known", why};
 }
 
-/// An exit status may come from the command or from the end of the instance.
+/// An exit status may come from the command or from the end of the instance. Who has lived in the instance since before
+/// the command, and has run a program behind it, knows that it is the command's.
 core::error transaction::why_command_failed(int exit_code) {
-    if (auto lost = lost_meanwhile(exit_code)) {
+    if (auto lost = proved_running_ ? std::nullopt : lost_meanwhile(exit_code)) {
         return *std::move(lost);
     }
     const auto program = plan().command.argv.empty() ? std::string{} : core::printable(plan().command.argv.front());

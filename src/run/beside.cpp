@@ -42,6 +42,24 @@ bool transaction::command_can_wait() const {
     return !plan().command.interactive && plan().command.cwd.empty() && core::can_wait(plan().command.argv, variables);
 }
 
+/// Whether somebody beside the command may say, behind its end, that the instance runs. Nobody need where checks do.
+bool transaction::can_have_bystander() const {
+    const auto& command = plan().command;
+    std::vector<std::string> variables;
+    std::ranges::transform(request_.env, std::back_inserter(variables), [](const auto& v) { return v.first; });
+    return command_can_wait() && plan().checks.empty() && plan().restart == core::restart_policy::never &&
+           !command.user && !command.group && core::can_stand_by(variables);
+}
+
+/// Of the command that waits. Where the packages are listed behind it, that is the proof, and nobody need stand by.
+ports::turn transaction::turn_of_command() const {
+    ports::turn turn{std::string(core::turn_word)};
+    if (has_bystander_) {
+        (listing_after() ? turn.word : turn.dismissal) += core::dismissal;
+    }
+    return turn;
+}
+
 /// So that what the listing leaves behind is found.
 std::string transaction::listing_run() const {
     return request_.txn + "-packages";
@@ -56,7 +74,8 @@ std::optional<ports::guest_command> transaction::command_beside() const {
     }
     auto both = waits ? command_in_guest() : ports::guest_command{};
     const auto marked = fmt::format("{0}={1}\nexport {0}\n", ports::run_variable, listing_run());
-    both.argv = core::command_that_waits(both.argv, lists ? marked + list_script() : std::string());
+    both.argv = core::command_that_waits(both.argv, lists ? marked + list_script() : std::string(),
+                                         can_have_bystander() ? core::bystander::shell : core::bystander::none);
     return both;
 }
 
@@ -64,6 +83,8 @@ std::optional<ports::guest_command> transaction::command_beside() const {
 void transaction::begin_beside() {
     const auto both = std::exchange(begins_beside_, false) ? command_beside() : std::nullopt;
     if (both) {
+        has_command_beside_ = command_can_wait();
+        has_bystander_ = can_have_bystander();
         beside_ = world_.host.begin(*both, std::string(core::turn_mark), longest_beside, world_.inbox.interrupts());
         is_heard_ = false;
         listen_beside(longest_beside);
@@ -76,14 +97,16 @@ void transaction::listen_beside(core::milliseconds limit) {
     if (listens && beside_->await(limit, world_.inbox.interrupts()) != progress::runs) {
         is_heard_ = true;
         note_packages_before(beside_->printed());
-        prepare_verify();
+        if (turn_of_command().dismissal.empty()) { // else a bystander is there
+            prepare_verify();
+        }
     }
 }
 
 /// Whether the command waits for its turn.
 bool transaction::is_waiting_beside() {
     listen_beside(list_limit);
-    return beside_ && is_heard_ && command_can_wait() &&
+    return beside_ && is_heard_ && has_command_beside_ && command_can_wait() &&
            beside_->await(core::milliseconds{0}, world_.inbox.interrupts()) == progress::waits;
 }
 

@@ -38,10 +38,10 @@ void transaction::prepare_verify() {
     }
 }
 
-/// While the daemon is asked what the exit status means: if that shell has ended.
+/// As soon as the command has failed: if that shell has ended, or was not begun.
 void transaction::prepare_evidence() {
     if (plan().saves_evidence && (!plan().collectors.empty() || listing_after())) {
-        world_.host.prepare(ports::waiting_shell(), readiness::accepted);
+        world_.host.prepare(ports::waiting_shell(), readiness::waiting);
     }
 }
 

@@ -70,6 +70,7 @@ void transaction::take(const core::perform& what) {
         }
         return;
     }
+    proved_running_ = proved_running_ && what.what.what == core::act::verify;
     const auto begin = world_.clock.monotonic();
     auto end = attempt({what.what, what.attempt, what.cancellable, until});
     end.what = what.what;

@@ -102,7 +102,9 @@ private:
     bool goes_on_beside() const;
     bool lists_beside() const;
     bool command_can_wait() const;
+    bool can_have_bystander() const;
     std::optional<ports::guest_command> command_beside() const;
+    ports::turn turn_of_command() const;
     std::string listing_run() const;
     void begin_beside();
     void listen_beside(core::milliseconds limit);
@@ -215,7 +217,10 @@ private:
     bool log_failed_{false};
     std::optional<ports::examined> seen_along_;    ///< read with something else, for the swap of keys that follows
     bool begins_beside_{false};                    ///< with the next snapshot
+    bool proved_running_{false};                   ///< by a bystander, behind the command and before the act of now
     std::unique_ptr<ports::begun_program> beside_; ///< and that is it
+    bool has_command_beside_{false};               ///< which it becomes
+    bool has_bystander_{false};                    ///< and who proves behind that that the instance runs
     bool is_heard_{false};                         ///< it has said all that it says before the command
     bool verify_is_prepared_{false};
     std::optional<double> paused_at_;     ///< the instance is stopped for its snapshots since

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace belay::run {
 
@@ -94,9 +95,11 @@ transaction::verdict_of_round transaction::round(core::finished& into, int attem
     return {true, {}};
 }
 
-/// A program need not be run in the instance for that when the round has just done so.
+/// A program need not be run in the instance for that when the round, or a bystander behind the command, has just done
+/// so.
 core::expected<void> transaction::prove_running(const ports::round& seen) {
-    return seen.proved_running ? world_.host.prove_status(alive_limit) : world_.host.prove_running(alive_limit);
+    const bool proved = std::exchange(proved_running_, false) || seen.proved_running;
+    return proved ? world_.host.prove_status(alive_limit) : world_.host.prove_running(alive_limit);
 }
 
 /// Rounds until one is good, within the time for retries. What was just started boots, and says "not yet" meanwhile:

@@ -130,6 +130,9 @@ bool exec_daemon::has_ended() const {
     if (play_.runs_on) {
         return std::ranges::find(signals_, play_.dies_of) != signals_.end() || ended_;
     }
+    if (!play_.last_word.empty()) {
+        return input_.find(play_.last_word) != std::string::npos;
+    }
     return !play_.reads_input || input_ended_;
 }
 
@@ -172,8 +175,14 @@ void exec_daemon::send_stream(const std::string& which, int fd) {
     if (which == "s1" && !play_.raw_out.empty()) {
         send(fd, play_.raw_out);
     }
-    for (const auto& message : which == "s1" ? play_.out : play_.err) {
-        send(fd, frame(binary, message));
+    const bool comes_last = which == "s2" && !play_.last_word.empty();
+    const auto say_all = [&] {
+        for (const auto& message : which == "s1" ? play_.out : play_.err) {
+            send(fd, frame(binary, message));
+        }
+    };
+    if (!comes_last) {
+        say_all();
     }
     {
         std::unique_lock lock(mutex_);
@@ -181,6 +190,9 @@ void exec_daemon::send_stream(const std::string& which, int fd) {
         if (which == "s1" && play_.reads_input) {
             send(fd, frame(binary, input_));
         }
+    }
+    if (comes_last) {
+        say_all();
     }
     if (!play_.keeps_output) {
         send(fd, frame(text, ""));

@@ -21,6 +21,7 @@ struct program_play {
     int dies_of{15};
     bool keeps_output{false}; ///< the streams stay open after its end
     bool reads_input{false};  ///< ends when its input has ended, and prints it
+    std::string last_word{};  ///< if not empty: ends when it has read this, and what is in `err` comes then
     std::string refusal{};    ///< the POST is refused with these words
     std::chrono::milliseconds accepts_after{0};
     bool gives_up{false};          ///< the first program: its input is refused

@@ -67,11 +67,16 @@ public:
 
     const std::string& printed() const override { return printed_; }
 
-    core::expected<ports::guest_exit> go_on(const std::string& input, milliseconds limit,
+    core::expected<ports::guest_exit> go_on(const ports::turn& input, milliseconds limit,
                                             const ports::output_sink& sink, std::stop_token stop) override {
         waits_ = false;
-        incus_.turn = input;
-        return incus_.run_upgrade(limit, sink, stop);
+        incus_.turn = input.word;
+        incus_.dismissal = input.dismissal;
+        auto end = incus_.run_upgrade(limit, sink, stop);
+        if (end && !input.dismissal.empty() && incus_.bystander_speaks) {
+            end->proved_running = incus_.facts.running && !incus_.frozen && incus_.program_runs;
+        }
+        return end;
     }
 
 private:

@@ -119,7 +119,9 @@ public:
     std::vector<std::string> variables; ///< of the instance's configuration
     milliseconds before_turn{0};        ///< how long what comes before a command that waits takes
     bool forgets_waiting{false};        ///< a command that waits is gone when its turn comes
+    bool bystander_speaks{true};        ///< the one beside a command that waits, when it can
     std::string turn{};                 ///< what one that waited was given
+    std::string dismissal{};            ///< and what the one beside it would be told
     std::vector<std::string>
         left; ///< what waited and was left alone: "waiting", or "listing" when it had not come so far
 

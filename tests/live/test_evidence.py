@@ -64,6 +64,20 @@ class Processes(unittest.TestCase):
                 self.assertEqual(os.listdir(folder), [])
 
 
+    def test_what_is_shown_has_an_end_and_no_devices(self):
+        text = (COLLECTORS / "processes").read_text()
+        df = "df() { echo \"$1\"; echo 'tmpfs 1 /run'; echo 'devtmpfs 1 /dev/null'; echo 'none 1 /proc/sys/x'; }\n"
+        for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]):
+            for rows, more in ((500, []), (700, ["and 200 more"])):
+                with self.subTest(shell, rows=rows):
+                    done = live.run(*shell, "-c", f"ps() {{ seq {rows}; }}\n{df}{text}", "processes", check=True)
+                    processes, memory, blocks, inodes = done.stdout.split("\n\n")
+                    self.assertEqual(processes.splitlines(), [str(i + 1) for i in range(500)] + more)
+                    self.assertIn("MemTotal:", memory)
+                    self.assertEqual([blocks.splitlines(), inodes.splitlines()],
+                                     [["-k", "tmpfs 1 /run"], ["-i", "tmpfs 1 /run"]])
+
+
 class Evidence(live.TestCase):
     def run_belay(self, name, *options, script=BREAK):
         return live.report("run", *QUICK, *options, name, "--", "sh", "-c", script)

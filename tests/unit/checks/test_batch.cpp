@@ -406,3 +406,17 @@ TEST_CASE("a round is for the shell that waits, with a mark of its own for what 
     REQUIRE(gathered.pieces.size() == 2);
     CHECK(gathered.pieces[0].text == txn + "-2x.0\n");
 }
+
+TEST_CASE("collectors that go together are read like checks, but for their errors, which nobody hears") {
+    site s;
+    s.guest.shell = GENERATE(Catch::Generators::from_range(test::shells()));
+    checks::runner runner(s.guest);
+    s.add("one", together + "echo \"$0 $BELAY_CHECK_RUN\"; echo oops >&2; exit 3");
+    s.add("skips", together + "echo not here; exit 77");
+    s.add("two", together + "cat; printf 'a\n\nb'");
+    const auto gathered = runner.gather(s.specs, {}, {txn, "web1", "default", "evidence", 1, "snap"}, 10s, {});
+    CHECK(s.guest.runs() == 1);
+    REQUIRE(gathered.pieces.size() == 2);
+    CHECK(gathered.pieces[0].text == "one " + txn + "-1x.0\n");
+    CHECK(gathered.pieces[1].text == "a\n\nb\n");
+}

@@ -532,7 +532,7 @@ TEST_CASE("a program that waits for its input says so, and goes on with it", "[i
     CHECK(program->printed() == "found\na lot\n");
     CHECK(daemon.input().empty());
     std::string out;
-    const auto end = program->go_on("go\n", 10s, [&](auto, std::string_view piece) { out += piece; }, {});
+    const auto end = program->go_on({"go\n"}, 10s, [&](auto, std::string_view piece) { out += piece; }, {});
     REQUIRE(end);
     CHECK(end->how == ports::ended::exited);
     CHECK(end->exit_code == 3);
@@ -615,7 +615,7 @@ TEST_CASE("a program that waits is given nothing behind a stop request, and its 
     SECTION("stop") {
         std::stop_source stopped;
         stopped.request_stop();
-        const auto end = program->go_on("go\n", 10s, {}, stopped.get_token());
+        const auto end = program->go_on({"go\n"}, 10s, {}, stopped.get_token());
         REQUIRE(end);
         CHECK(end->how == ports::ended::cancelled);
         program.reset();
@@ -623,12 +623,80 @@ TEST_CASE("a program that waits is given nothing behind a stop request, and its 
         CHECK(daemon.signals().empty());
     }
     SECTION("limit") {
-        const auto end = program->go_on("go\n", 50ms, {}, {});
+        const auto end = program->go_on({"go\n"}, 50ms, {}, {});
         REQUIRE(end);
         CHECK(end->how == ports::ended::timed_out);
         CHECK(daemon.signals().front() == SIGTERM);
         CHECK(daemon.input() == "go\n");
     }
+}
+
+namespace {
+
+/// Of one that has a bystander.
+struct gone_on {
+    core::expected<ports::guest_exit> end;
+    std::string out;
+    std::string err;
+};
+
+gone_on go_on_beside(exec_daemon& daemon, core::milliseconds limit) {
+    incus::instance web1(daemon.socket(), "proj", "web1");
+    const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
+    REQUIRE(program);
+    REQUIRE(program->await(10s, {}) == progress::waits);
+    gone_on seen;
+    const auto sink = [&](core::output::stream from, std::string_view piece) {
+        (from == core::output::stream::err ? seen.err : seen.out) += piece;
+    };
+    seen.end = program->go_on({"go\n", "never mind\n"}, limit, sink, {});
+    return seen;
+}
+
+} // namespace
+
+TEST_CASE("the proof of a bystander is none of the program's output", "[incus]") {
+    exec_daemon daemon({.out = {"belay: next\n"},
+                        .err = {"oops\nbelay", ": a program", " has run\n"},
+                        .exit_status = 3,
+                        .last_word = "go\n"});
+    const auto seen = go_on_beside(daemon, 10s);
+    REQUIRE(seen.end);
+    CHECK(seen.end->how == ports::ended::exited);
+    CHECK(seen.end->exit_code == 3);
+    CHECK(seen.end->proved_running);
+    CHECK(seen.err == "oops\n");
+    CHECK(daemon.input() == "go\n");
+}
+
+TEST_CASE("what is no proof of a bystander is passed on", "[incus]") {
+    const std::string text = GENERATE("oops\nbelay", "belay: a program has run\nand more\n", "");
+    exec_daemon daemon({.out = {"belay: next\n"}, .err = {text}, .last_word = "go\n"});
+    const auto seen = go_on_beside(daemon, 10s);
+    REQUIRE(seen.end);
+    CHECK_FALSE(seen.end->proved_running);
+    CHECK(seen.err == text);
+}
+
+TEST_CASE("a bystander is dismissed when the program takes longer", "[incus]") {
+    exec_daemon daemon({.out = {"belay: next\n"}, .last_word = "never mind\n"});
+    const auto begin = std::chrono::steady_clock::now();
+    const auto seen = go_on_beside(daemon, 20s);
+    CHECK(since(begin) >= 3s);
+    REQUIRE(seen.end);
+    CHECK(seen.end->how == ports::ended::exited);
+    CHECK(daemon.await_end_of_input());
+    CHECK(daemon.input() == "go\nnever mind\n");
+}
+
+TEST_CASE("a bystander does not make the time of a program longer", "[incus]") {
+    exec_daemon daemon({.out = {"belay: next\n"}, .runs_on = true});
+    const auto begin = std::chrono::steady_clock::now();
+    const auto seen = go_on_beside(daemon, 50ms);
+    CHECK(since(begin) < 2s);
+    REQUIRE(seen.end);
+    CHECK(seen.end->how == ports::ended::timed_out);
+    CHECK(daemon.signals().front() == SIGTERM);
 }
 
 TEST_CASE("what the daemon does not accept is not begun", "[incus]") {

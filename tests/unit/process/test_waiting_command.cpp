@@ -3,6 +3,7 @@
 #include "core/text.hpp"
 #include "core/waiting_command.hpp"
 #include "fakes/temporary_directory.hpp"
+#include "process/program.hpp"
 #include "unit/process/shells.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -115,6 +116,88 @@ TEST_CASE("the shell adds nothing to the environment but, if it is bash, variabl
     wanted.erase("OLDPWD");
     CHECK(names_in(text.substr(mark.size())) == wanted);
     CHECK(own == (shell.front() == "bash"));
+}
+
+namespace {
+
+/// The same with a bystander, in an instance whose first process has this name. It is told of the end of the command
+/// when its input ends, so at once.
+ended run_beside(const lines& shell, const lines& command, const std::string& input,
+                 const std::string& first_process = "systemd") {
+    const fakes::temporary_directory dir;
+    const auto name = (dir.path() / "comm").string();
+    std::ofstream(name) << first_process << '\n';
+    auto argv = core::command_that_waits(command, "", core::bystander::shell);
+    const std::string real = "/proc/1/comm";
+    argv[2].replace(argv[2].find(real), real.size(), name);
+    argv.erase(argv.begin());
+    argv.insert(argv.begin(), shell.begin(), shell.end());
+    ended seen;
+    const auto end = process::run({.argv = argv, .input = input}, 10s,
+                                  [&](core::output::stream from, std::string_view piece) {
+                                      (from == core::output::stream::out ? seen.out : seen.err) += piece;
+                                  },
+                                  {});
+    REQUIRE(end);
+    REQUIRE(end->how == process::ended::exited);
+    seen.code = end->code;
+    return seen;
+}
+
+const std::string proof = std::string(core::proof_mark) + "\n";
+
+/// Says whether it has input, files that are not its own, or children.
+const lines nosy{"/bin/sh", "-c",
+                 "read -r line || echo 'no input'; for fd in 3 4 5 6; do [ ! -e /proc/$$/fd/$fd ] || echo \"has $fd\"; "
+                 "done; read -r children </proc/$$/task/$$/children; echo \"<$children>\"; exit 3"};
+
+} // namespace
+
+TEST_CASE("who stands by proves that programs run, and the command knows nothing of it") {
+    const auto shell = GENERATE(from_range(test::shells()));
+    const auto ran = run_beside(shell, nosy, word);
+    CHECK(ran.out == mark + "no input\n<>\n");
+    CHECK(ran.err == proof);
+    CHECK(ran.code == 3);
+}
+
+TEST_CASE("who stands by and is dismissed says nothing") {
+    const auto shell = GENERATE(from_range(test::shells()));
+    const auto ran = run_beside(shell, nosy, word + std::string(core::dismissal));
+    CHECK(ran.out == mark + "no input\n<>\n");
+    CHECK(ran.err.empty());
+    CHECK(ran.code == 3);
+}
+
+TEST_CASE("nobody stands by where its end may not be noticed, and the command is the same") {
+    const auto shell = GENERATE(from_range(test::shells()));
+    const auto input = GENERATE_COPY(word, word + std::string(core::dismissal));
+    const auto ran = run_beside(shell, nosy, input, "node");
+    CHECK(ran.out == mark + "no input\n<>\n");
+    CHECK(ran.err.empty());
+    CHECK(ran.code == 3);
+}
+
+TEST_CASE("without its word a command with a bystander does not begin, and nobody says anything") {
+    const auto shell = GENERATE(from_range(test::shells()));
+    const auto* name = GENERATE("systemd", "node");
+    for (const auto& other : {std::string(), word.substr(0, word.size() - 1), "x" + word, "\n" + word}) {
+        const auto idle = run_beside(shell, nosy, other, name);
+        CHECK(idle.out == mark);
+        CHECK(idle.err.empty());
+        CHECK(idle.code == 1);
+    }
+}
+
+TEST_CASE("who stands by proves nothing when no program can be begun") {
+    const auto shell = GENERATE(from_range(test::shells()));
+    const auto found = process::find_program(shell.front(), {"PATH=/usr/bin:/bin"});
+    REQUIRE(found);
+    lines with_path{"/usr/bin/env", "PATH=/nowhere", *found};
+    with_path.insert(with_path.end(), shell.begin() + 1, shell.end());
+    const auto ran = run_beside(with_path, {"/bin/echo", "ran"}, word);
+    CHECK(ran.out == mark + "ran\n");
+    CHECK(ran.err.empty());
 }
 
 namespace {

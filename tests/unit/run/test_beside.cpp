@@ -41,10 +41,78 @@ TEST_CASE("a command waits from the snapshot on, and begins at its word") {
     waiting w;
     w.plan.lists_packages = GENERATE(true, false);
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.turn == core::turn_word);
+    CHECK(w.incus.turn.starts_with(core::turn_word));
     CHECK(w.times("begin") == 1);
     CHECK(w.times("upgrade") == 1);
     CHECK(w.incus.left.empty());
+}
+
+TEST_CASE("who stands by a command proves that the instance runs, and else the daemon is asked") {
+    waiting w;
+    w.plan.lists_packages = GENERATE(true, false);
+    w.incus.failures["packages"] = {}; // it has no package manager
+    w.incus.bystander_speaks = GENERATE(true, false);
+    w.plan.limit.soak = {};
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.dismissal == core::dismissal);
+    CHECK(w.times("prove_running") == (w.incus.bystander_speaks ? 0 : 1));
+    CHECK(w.times("prove_status") == (w.incus.bystander_speaks ? 1 : 0));
+}
+
+TEST_CASE("who has proved that is not asked for it a second time") {
+    waiting w;
+    w.plan.lists_packages = false;
+    w.plan.limit.soak = milliseconds{1'500};
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.times("prove_status") == 1);
+    CHECK(w.times("prove_running") == 2);
+}
+
+TEST_CASE("nobody stands by where others prove that, or would see something else") {
+    waiting w;
+    w.plan.lists_packages = false;
+    SECTION("checks") {
+        w.plan.checks = {{"web", "/checks/web", {}}};
+    }
+    SECTION("a restart") {
+        w.plan.restart = GENERATE(core::restart_policy::always, core::restart_policy::if_needed);
+    }
+    SECTION("the rights of somebody else") {
+        w.plan.command.user = 1000;
+    }
+    SECTION("or of another group") {
+        w.plan.command.group = 1000;
+    }
+    SECTION("another path") {
+        w.env = {{"PATH", "/opt/bin"}};
+    }
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.turn == core::turn_word);
+    CHECK(w.incus.dismissal.empty());
+}
+
+TEST_CASE("who stands by is dismissed at once when packages are listed behind the command") {
+    waiting w;
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.turn == std::string(core::turn_word) + std::string(core::dismissal));
+    CHECK(w.incus.dismissal.empty());
+}
+
+TEST_CASE("a failure that somebody in the instance has seen is the command's, and the way back is proved anew") {
+    waiting w;
+    w.plan.lists_packages = false;
+    w.incus.bystander_speaks = GENERATE(true, false);
+    w.incus.command = [](fakes::fake_incus& now) {
+        now.content = "broken";
+        return 3;
+    };
+    const auto r = w.run();
+    CHECK(r.how == outcome::rolled_back);
+    CHECK(r.why == core::reason::command_failed);
+    const auto behind = std::ranges::find(w.incus.calls, "upgrade") + 1;
+    REQUIRE(behind != w.incus.calls.end());
+    CHECK((*behind == "daemon") == !w.incus.bystander_speaks);
+    CHECK(w.times("prove_running") == 1);
 }
 
 TEST_CASE("its word comes with the intent of the upgrade on paper") {
@@ -113,7 +181,7 @@ TEST_CASE("the snapshot is looked at in time, however long the packages take") {
     waiting w;
     w.incus.before_turn = milliseconds{4'000};
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.turn == core::turn_word);
+    CHECK(w.incus.turn.starts_with(core::turn_word));
     const auto when = [&](core::act what) {
         for (const auto& r : w.journal.records) {
             const auto* end = std::get_if<core::finished>(&r.what);

@@ -37,12 +37,19 @@ TEST_CASE("the checks wait while the lock is written, and the command is only ac
 }
 
 TEST_CASE(
-    "without checks the command is accepted before anything is written, and the shell of the proof waits behind it") {
+    "without checks the command is accepted before anything is written, and the shell of the listing waits behind it") {
+    preparing w;
+    w.plan.checks.clear();
+    CHECK(w.run().how == outcome::committed);
+    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "shell waits after packages"});
+}
+
+TEST_CASE("no shell waits behind a command that somebody stands by") {
     preparing w;
     w.plan.checks.clear();
     w.incus.failures["packages"] = {}; // it has no package manager
     CHECK(w.run().how == outcome::committed);
-    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "shell waits after packages"});
+    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine"});
 }
 
 TEST_CASE("nothing is prepared for behind a restart, or a command on a terminal") {
@@ -66,7 +73,7 @@ TEST_CASE("the collectors are prepared when the command has failed") {
     w.plan.collectors = {{"journal", "/hooks/journal", {}}};
     CHECK(w.run().how == outcome::rolled_back);
     REQUIRE(w.incus.prepared.size() == 4);
-    CHECK(w.incus.prepared.back() == "shell accepted after upgrade");
+    CHECK(w.incus.prepared.back() == "shell waits after upgrade");
 }
 
 TEST_CASE("what nobody would use is not prepared") {
@@ -76,7 +83,7 @@ TEST_CASE("what nobody would use is not prepared") {
     w.fails();
     w.plan.saves_evidence = GENERATE(true, false); // of nothing
     CHECK(w.run().how == outcome::rolled_back);
-    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine", "shell waits after begin"});
+    CHECK(w.incus.prepared == names{"upgrade that waits accepted after examine"});
 }
 
 TEST_CASE("an instance that stands still for its snapshot is not asked for the command meanwhile") {
