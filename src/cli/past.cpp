@@ -160,42 +160,25 @@ void mark_superseded(std::vector<report::history_entry>& entries) {
 
 namespace {
 
-struct loaded {
-    std::vector<report::history_entry> entries;
-    std::vector<core::error> unreadable;
-};
-
-/// On all processors, when there is enough to do: each line of a history takes one of them some 30 microseconds. There
-/// is room for so many entries, with those that the caller puts behind them.
-loaded load_all(const std::filesystem::path& state, std::span<const std::string> txns, codec::detail how,
-                std::size_t room = 0) {
+/// Those at these places, on all processors when there is enough to do: each line of a history takes one of them some
+/// 30 microseconds. `first` is done on this thread, and meanwhile the others begin.
+void do_all(std::size_t size, const std::function<void(std::size_t)>& what, const std::function<void()>& first) {
     constexpr std::size_t worth_a_thread = 50;
-    std::vector<core::expected<report::history_entry>> all(txns.size());
     std::atomic<std::size_t> next{0};
-    const auto load = [&] {
-        for (auto i = next++; i < txns.size(); i = next++) {
-            all[i] = load_summary(state, txns[i], how);
+    const auto work = [&] {
+        for (auto i = next++; i < size; i = next++) {
+            what(i);
         }
     };
     std::vector<std::jthread> others;
     const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
-    while (others.size() + 1 < std::min(processors, txns.size() / worth_a_thread)) {
-        if (!ports::begin_thread(others, load)) {
+    while (others.size() + 1 < std::min(processors, size / worth_a_thread)) {
+        if (!ports::begin_thread(others, work)) {
             break; // those that are there do it all
         }
     }
-    load();
-    others.clear();
-    loaded found;
-    found.entries.reserve(room);
-    for (auto& past : all) {
-        if (past) {
-            found.entries.push_back(*std::move(past));
-        } else {
-            found.unreadable.push_back(std::move(past).error());
-        }
-    }
-    return found;
+    first();
+    work();
 }
 
 } // namespace
@@ -204,22 +187,43 @@ core::expected<std::vector<report::history_entry>> load_history(const std::files
                                                                 std::vector<core::error>& unreadable, codec::detail how,
                                                                 const see_newest& see) {
     BELAY_TRY(const auto, txns, journal::list_transactions(state));
-    const auto first = see ? txns.size() - std::min(txns.size(), seen_first) : 0;
-    auto newest = load_all(state, std::span(txns).subspan(first), how);
-    if (see) {
-        see(newest.entries);
+    std::vector<report::history_entry> entries(txns.size());
+    std::vector<std::optional<core::error>> problems(txns.size());
+    const auto load = [&](std::size_t i) {
+        if (auto past = load_summary(state, txns[i], how)) {
+            entries[i] = *std::move(past);
+        } else {
+            problems[i] = std::move(past).error();
+        }
+    };
+    const auto older = see ? txns.size() - std::min(txns.size(), seen_first) : txns.size();
+    do_all(older, load, [&] {
+        std::vector<report::history_entry> newest;
+        for (auto i = older; i < txns.size(); ++i) {
+            load(i);
+            if (!problems[i]) {
+                newest.push_back(entries[i]);
+            }
+        }
+        if (see) {
+            see(newest);
+        }
+    });
+    std::size_t readable = 0;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        if (problems[i]) {
+            unreadable.push_back(*std::move(problems[i]));
+        } else if (readable++ != i) {
+            entries[readable - 1] = std::move(entries[i]);
+        }
     }
-    auto all = load_all(state, std::span(txns).first(first), how, txns.size());
-    auto& entries = all.entries;
-    std::ranges::move(newest.entries, std::back_inserter(entries));
-    std::ranges::move(all.unreadable, std::back_inserter(unreadable));
-    std::ranges::move(newest.unreadable, std::back_inserter(unreadable));
+    entries.resize(readable);
     const auto begin = [](const auto& entry) { return entry.summary.started; };
     if (!std::ranges::is_sorted(entries, {}, begin)) { // within a second the IDs are in no order
         std::ranges::stable_sort(entries, {}, begin);
     }
     mark_superseded(entries);
-    return std::move(entries);
+    return entries;
 }
 
 namespace {

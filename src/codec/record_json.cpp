@@ -47,17 +47,24 @@ void read_data(reader& r, core::output& e) {
     e.from = name == "stderr" ? stream::err : stream::out;
 }
 
+/// The word of an event, which is that of all of its kind.
+template <class Alternative>
+std::string_view word_of() {
+    static const auto word = core::type_of(core::event(Alternative{}));
+    return word;
+}
+
 /// Reads the data of the alternative whose word this is; false when there is none.
 template <class... Alternatives>
 bool read_event(std::string_view type, reader& r, std::variant<Alternatives...>& e) {
-    const auto is_this = [&]<class Alternative>(Alternative alternative) {
-        if (core::type_of(core::event(alternative)) != type) {
+    const auto is_this = [&]<class Alternative>(std::type_identity<Alternative>) {
+        if (word_of<Alternative>() != type) {
             return false;
         }
         read_data(r, e.template emplace<Alternative>());
         return true;
     };
-    return (is_this(Alternatives{}) || ...);
+    return (is_this(std::type_identity<Alternatives>{}) || ...);
 }
 
 core::expected<void> check_version(const json& object) {

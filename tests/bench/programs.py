@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows: much output, and what belay takes when it has little to do."""
 
+import datetime
 import itertools
 import os
 import pathlib
@@ -139,12 +140,16 @@ def history(stage, pairs):
 
 
 def copy(transaction: pathlib.Path, number):
-    """The same transaction once more, with an ID of its own."""
+    """The same transaction once more, so many minutes earlier: the order of the IDs is that of the times, as in real ones."""
     old = transaction.name
-    new = f"{old[:8]}t{number // 60:06d}z-{number % 60:04x}"
+    begun = datetime.datetime.strptime(old[:16], "%Y%m%dt%H%M%Sz")
+    earlier = begun - datetime.timedelta(minutes=number + 1)
+    new = f"{earlier:%Y%m%dt%H%M%Sz}-{number:04x}"
+    minute = "%Y-%m-%dT%H:%M"
     shutil.copytree(transaction, transaction.parent / new)
     journal = transaction.parent / new / "journal.jsonl"
-    journal.write_bytes(sealed(journal.read_bytes().replace(old.encode(), new.encode())))
+    text = journal.read_bytes().replace(old.encode(), new.encode())
+    journal.write_bytes(sealed(text.replace(format(begun, minute).encode(), format(earlier, minute).encode())))
 
 
 def sealed(journal):
