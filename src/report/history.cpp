@@ -12,6 +12,8 @@ namespace belay::report {
 
 namespace {
 
+constexpr std::size_t columns = 8; // at most
+
 std::string outcome_word(const history_entry& entry) {
     switch (entry.how) {
     case ending::closed:
@@ -50,14 +52,18 @@ std::string history_table(std::span<const history_entry> entries, const style& l
     for (const auto& entry : entries) {
         const auto& r = entry.summary;
         const bool closed = entry.how == ending::closed;
-        rows.push_back({r.transaction, r.instance.empty() ? "-" : safe(r.instance, look), outcome_word(entry),
-                        closed ? std::string(core::to_word(r.why)) : "-", start_of(r),
-                        closed ? core::format_seconds(r.seconds) : "-"});
+        auto& row = rows.emplace_back();
+        row.reserve(columns);
+        row.push_back(r.transaction);
+        row.push_back(r.instance.empty() ? "-" : safe(r.instance, look));
+        row.push_back(outcome_word(entry));
+        row.push_back(closed ? std::string(core::to_word(r.why)) : "-");
+        row.push_back(start_of(r));
+        row.push_back(closed ? core::format_seconds(r.seconds) : "-");
         if (tells_undo) {
-            rows.back().push_back(undo_word(entry));
+            row.push_back(undo_word(entry));
         }
-        rows.back().push_back(
-            safe(r.undoes.empty() ? core::shell_line(r.command) : "(undo of " + r.undoes + ")", look));
+        row.push_back(safe(r.undoes.empty() ? core::shell_line(r.command) : "(undo of " + r.undoes + ")", look));
     }
     return table(rows, look);
 }

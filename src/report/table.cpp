@@ -4,6 +4,7 @@
 #include "report/width.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace belay::report {
 
@@ -26,12 +27,14 @@ std::vector<std::size_t> widths_of(const std::vector<std::vector<std::string>>& 
 
 std::string table(const std::vector<std::vector<std::string>>& rows, const style& look) {
     const auto widths = widths_of(rows);
+    constexpr std::size_t between = 2;
     std::string text;
+    text.reserve(rows.size() * std::accumulate(widths.begin(), widths.end(), widths.size() * between));
     for (const auto& row : rows) {
         std::size_t used = 0;
         for (std::size_t i = 0; i + 1 < row.size(); ++i) {
-            append_padded(text, row[i], widths[i] + 2);
-            used += widths[i] + 2;
+            append_padded(text, row[i], widths[i] + between);
+            used += widths[i] + between;
         }
         if (!row.empty()) {
             const auto room =
