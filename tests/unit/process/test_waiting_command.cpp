@@ -28,9 +28,8 @@ struct ended {
     std::string err;
 };
 
-/// What a command does behind one of the shells.
-ended wait_and_run(const lines& shell, const lines& command, const std::string& input, std::string_view first = "") {
-    auto argv = core::command_that_waits(command, first);
+/// What becomes of `sh …` with one of the shells in the place of sh.
+ended run_with(const lines& shell, lines argv, const std::string& input) {
     argv.erase(argv.begin());
     argv.insert(argv.begin(), shell.begin(), shell.end());
     ended seen;
@@ -43,6 +42,11 @@ ended wait_and_run(const lines& shell, const lines& command, const std::string& 
     REQUIRE(end->how == process::ended::exited);
     seen.code = end->code;
     return seen;
+}
+
+/// What a command does behind one of the shells.
+ended wait_and_run(const lines& shell, const lines& command, const std::string& input, std::string_view first = "") {
+    return run_with(shell, core::command_that_waits(command, first), input);
 }
 
 const std::string word(core::turn_word);
@@ -130,18 +134,7 @@ ended run_beside(const lines& shell, const lines& command, const std::string& in
     auto argv = core::command_that_waits(command, "", core::bystander::shell);
     const std::string real = "/proc/1/comm";
     argv[2].replace(argv[2].find(real), real.size(), name);
-    argv.erase(argv.begin());
-    argv.insert(argv.begin(), shell.begin(), shell.end());
-    ended seen;
-    const auto end = process::run({.argv = argv, .input = input}, 10s,
-                                  [&](core::output::stream from, std::string_view piece) {
-                                      (from == core::output::stream::out ? seen.out : seen.err) += piece;
-                                  },
-                                  {});
-    REQUIRE(end);
-    REQUIRE(end->how == process::ended::exited);
-    seen.code = end->code;
-    return seen;
+    return run_with(shell, argv, input);
 }
 
 const std::string proof = std::string(core::proof_mark) + "\n";
