@@ -28,30 +28,24 @@ tag() {
     done
     printf '%s. %s\n' "$1" $total
 }
+one() {
+    VARIABLE=$run.$number "$@" </dev/null 3>&- 4>&-
+    printf '%sx %s\n' $number $? >&4
+}
 run() {
     number=$1
     shift
-    {
-        {
-            VARIABLE=$run.$number "$@" </dev/null 2>&3 3>&- 4>&-
-            printf '%s %s\n' ${number}x $? >&4
-        } | tag ${number}o >&4
-    } 3>&1 | tag ${number}e &
+    { one "$@" 2>&3 | tag ${number}o >&4; } 3>&1 | tag ${number}e &
 } 4>&1
 run_unheard() {
     number=$1
     shift
-    {
-        VARIABLE=$run.$number "$@" </dev/null 2>/dev/null 4>&-
-        printf '%sx %s\n%se. 0\n' $number $? $number >&4
-    } | tag ${number}o >&4 &
+    { one "$@"; printf '%se. 0\n' $number >&4; } 2>/dev/null | tag ${number}o >&4 &
 } 4>&1
 )sh";
 
 std::string replaced(std::string text, std::string_view word, std::string_view by) {
-    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + by.size())) {
-        text.replace(at, word.size(), by);
-    }
+    text.replace(text.find(word), word.size(), by);
     return text;
 }
 

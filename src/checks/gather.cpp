@@ -66,11 +66,9 @@ std::string without_end_mark(std::string text) {
     return text.empty() ? text : text + "\n";
 }
 
-/// Of a command that a person asked for its errors count as well. A collector that was installed says itself what it
-/// wants to be read; anything else is noise, and often the same for all of them.
 std::string piece_of(printed& text, const core::check_spec& spec) {
     const std::scoped_lock guard(text.mutex);
-    return without_end_mark(text.out) + (spec.file.empty() ? text.err : std::string{});
+    return without_end_mark(text.out) + (is_heard(spec, kind::collector) ? text.err : std::string{});
 }
 
 } // namespace

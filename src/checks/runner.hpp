@@ -56,6 +56,12 @@ core::reading unread(const core::check_spec& spec);
 /// collectors; what they leave behind stays, since the instance is about to be stopped.
 enum class kind { check, hook, collector };
 
+/// Whether what it prints on standard error is read. A collector that was installed says itself what it wants to be
+/// read; anything else is noise, and often the same for all of them.
+inline bool is_heard(const core::check_spec& spec, kind what) {
+    return what != kind::collector || spec.file.empty();
+}
+
 /// What a program has printed so far. Another thread may look at it meanwhile.
 struct printed {
     std::mutex mutex;

@@ -132,7 +132,7 @@ std::optional<batch_script> runner::batch_form(const core::check_spec& spec) {
                 : std::nullopt;
 }
 
-/// From `own_from` on they are belay's own commands. What collectors that were installed print as errors nobody reads.
+/// From `own_from` on they are belay's own commands.
 runner::batch runner::what_goes_together(const std::vector<core::check_spec>& all, std::size_t own_from, kind what) {
     batch these;
     std::vector<batch_script> scripts;
@@ -140,7 +140,7 @@ runner::batch runner::what_goes_together(const std::vector<core::check_spec>& al
         auto script =
             i < own_from ? batch_form(all[i]) : std::optional(batch_script{{}, all[i].args.front(), all[i].name, {}});
         if (script) {
-            script->is_heard = what != kind::collector || i >= own_from;
+            script->is_heard = is_heard(all[i], what);
             scripts.push_back(*std::move(script));
             these.which.push_back(i);
         }

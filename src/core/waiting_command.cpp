@@ -10,7 +10,7 @@ namespace belay::core {
 const std::string_view turn_mark = "belay: the command is next";
 const std::string_view turn_word = "belay: go on\n";
 const std::string_view dismissal = "belay: that is all\n";
-const std::string_view proof_mark = "belay: a program has run";
+const std::string_view proof_line = "belay: a program has run\n";
 const std::string_view proof_script = R"sh(find_file true
 "$file" </dev/null && echo 'belay: a program has run')sh";
 
@@ -119,12 +119,11 @@ bool can_wait(const std::vector<std::string>& argv, const std::vector<std::strin
 }
 
 std::string proof_filter::feed(std::string_view piece) {
-    const auto line = std::string(proof_mark) + "\n";
     auto text = std::exchange(held_, {});
     text += piece;
-    for (auto size = std::min(text.size(), line.size()); size > 0 && held_.empty(); --size) {
+    for (auto size = std::min(text.size(), proof_line.size()); size > 0 && held_.empty(); --size) {
         const auto end = std::string_view(text).substr(text.size() - size);
-        if (line.starts_with(end)) {
+        if (proof_line.starts_with(end)) {
             held_ = end;
         }
     }

@@ -15,8 +15,8 @@ extern const std::string_view turn_mark;
 /// takes that for the end of the command; also when its input ends.
 extern const std::string_view turn_word;
 
-/// What proof_script prints, as a whole line, when a program that it has begun has succeeded.
-extern const std::string_view proof_mark;
+/// The line that proof_script prints when a program that it has begun has succeeded.
+extern const std::string_view proof_line;
 
 /// Begins a program, behind script_for_shell().
 extern const std::string_view proof_script;
@@ -56,7 +56,7 @@ public:
     std::string feed(std::string_view piece);
 
     /// Whether a proof was the last that came.
-    bool proves() const { return held_.size() == proof_mark.size() + 1; }
+    bool proves() const { return held_ == proof_line; }
 
     /// The end: what was held back and is no proof.
     std::string finish();

@@ -85,17 +85,16 @@ std::optional<core::expected<void>> instance::prove_in_shell(milliseconds limit)
     }
     program.say(command.input);
     const auto status = prove_status(until.left());
-    const auto proof_mark = std::string(core::proof_mark) + "\n";
     std::string said; // no more of it than need be, whatever the instance says
     const auto listen = [&](core::output::stream from, std::string_view piece) {
         if (from == core::output::stream::out) {
-            said += piece.substr(0, proof_mark.size() + 1 - said.size());
+            said += piece.substr(0, core::proof_line.size() + 1 - said.size());
         }
     };
-    program.read_on(until.left(), listen, [&] { return said.size() >= proof_mark.size(); }, {});
+    program.read_on(until.left(), listen, [&] { return said.size() >= core::proof_line.size(); }, {});
     note_run(command, begin);
     said_all_.emplace(std::move(program));
-    return said == proof_mark ? std::optional(status) : std::nullopt;
+    return said == core::proof_line ? std::optional(status) : std::nullopt;
 }
 
 /// `true` and not only the status: after an upgrade that broke the C library the instance still is Running. A shell

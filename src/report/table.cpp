@@ -4,6 +4,7 @@
 #include "report/width.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 namespace belay::report {
@@ -23,13 +24,18 @@ std::vector<std::size_t> widths_of(const std::vector<std::vector<std::string>>& 
     return widths;
 }
 
+/// The column that may be as wide as a whole script in one of its rows.
+std::vector<std::size_t>::const_iterator last_of(const std::vector<std::size_t>& widths) {
+    return widths.empty() ? widths.end() : std::prev(widths.end());
+}
+
 } // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows, const style& look) {
     const auto widths = widths_of(rows);
     constexpr std::size_t between = 2;
     std::string text;
-    text.reserve(rows.size() * std::accumulate(widths.begin(), widths.end(), widths.size() * between));
+    text.reserve(rows.size() * std::accumulate(widths.begin(), last_of(widths), widths.size() * between));
     for (const auto& row : rows) {
         std::size_t used = 0;
         for (std::size_t i = 0; i + 1 < row.size(); ++i) {

@@ -2,7 +2,6 @@
 // What is begun in the instance while its snapshot is taken: one program that lists the packages and then waits to
 // become the command. No outcome depends on it: whatever goes wrong there, the command is begun when its turn comes.
 #include "core/drivers.hpp"
-#include "core/waiting_command.hpp"
 #include "run/package_listing.hpp"
 #include "run/transaction.hpp"
 
@@ -21,6 +20,12 @@ using progress = ports::begun_program::progress;
 /// after its end.
 constexpr core::milliseconds longest_beside{2'000};
 
+std::vector<std::string> names_of(const std::vector<std::pair<std::string, std::string>>& variables) {
+    std::vector<std::string> names;
+    std::ranges::transform(variables, std::back_inserter(names), [](const auto& v) { return v.first; });
+    return names;
+}
+
 } // namespace
 
 /// Whether the instance is asked for nothing between the baseline and the command but its snapshots, and goes on while
@@ -37,24 +42,23 @@ bool transaction::lists_beside() const {
 
 /// Whether the command can wait for its turn, where it is begun beside. Its folder must be looked at first.
 bool transaction::command_can_wait() const {
-    auto variables = examined_.variables;
-    std::ranges::transform(request_.env, std::back_inserter(variables), [](const auto& v) { return v.first; });
+    auto variables = names_of(request_.env);
+    std::ranges::copy(examined_.variables, std::back_inserter(variables));
     return !plan().command.interactive && plan().command.cwd.empty() && core::can_wait(plan().command.argv, variables);
 }
 
-/// Whether somebody beside the command may say, behind its end, that the instance runs. Nobody need where checks do.
+/// Whether somebody beside a command that waits may say, behind its end, that the instance runs. Nobody need where
+/// checks do.
 bool transaction::can_have_bystander() const {
     const auto& command = plan().command;
-    std::vector<std::string> variables;
-    std::ranges::transform(request_.env, std::back_inserter(variables), [](const auto& v) { return v.first; });
-    return command_can_wait() && plan().checks.empty() && plan().restart == core::restart_policy::never &&
-           !command.user && !command.group && core::can_stand_by(variables);
+    return plan().checks.empty() && plan().restart == core::restart_policy::never && !command.user && !command.group &&
+           core::can_stand_by(names_of(request_.env));
 }
 
 /// Of the command that waits. Where the packages are listed behind it, that is the proof, and nobody need stand by.
 ports::turn transaction::turn_of_command() const {
     ports::turn turn{std::string(core::turn_word)};
-    if (has_bystander_) {
+    if (bystander_ != core::bystander::none) {
         (listing_after() ? turn.word : turn.dismissal) += core::dismissal;
     }
     return turn;
@@ -66,16 +70,19 @@ std::string transaction::listing_run() const {
 }
 
 /// The program that does both, or one of them.
-std::optional<ports::guest_command> transaction::command_beside() const {
+std::optional<transaction::program_beside> transaction::command_beside() const {
     const bool lists = plan().lists_packages;
     const bool waits = command_can_wait();
     if ((!lists && !waits) || !goes_on_beside()) {
         return std::nullopt;
     }
-    auto both = waits ? command_in_guest() : ports::guest_command{};
+    program_beside both{waits ? command_in_guest() : ports::guest_command{}, waits};
+    if (waits && can_have_bystander()) {
+        both.bystander = core::bystander::shell;
+    }
     const auto marked = fmt::format("{0}={1}\nexport {0}\n", ports::run_variable, listing_run());
-    both.argv = core::command_that_waits(both.argv, lists ? marked + list_script() : std::string(),
-                                         can_have_bystander() ? core::bystander::shell : core::bystander::none);
+    both.what.argv =
+        core::command_that_waits(both.what.argv, lists ? marked + list_script() : std::string(), both.bystander);
     return both;
 }
 
@@ -83,9 +90,10 @@ std::optional<ports::guest_command> transaction::command_beside() const {
 void transaction::begin_beside() {
     const auto both = std::exchange(begins_beside_, false) ? command_beside() : std::nullopt;
     if (both) {
-        has_command_beside_ = command_can_wait();
-        has_bystander_ = can_have_bystander();
-        beside_ = world_.host.begin(*both, std::string(core::turn_mark), longest_beside, world_.inbox.interrupts());
+        becomes_command_ = both->becomes_command;
+        bystander_ = both->bystander;
+        beside_ =
+            world_.host.begin(both->what, std::string(core::turn_mark), longest_beside, world_.inbox.interrupts());
         is_heard_ = false;
         listen_beside(longest_beside);
     }
@@ -106,7 +114,7 @@ void transaction::listen_beside(core::milliseconds limit) {
 /// Whether the command waits for its turn.
 bool transaction::is_waiting_beside() {
     listen_beside(list_limit);
-    return beside_ && is_heard_ && has_command_beside_ && command_can_wait() &&
+    return beside_ && is_heard_ && becomes_command_ && command_can_wait() &&
            beside_->await(core::milliseconds{0}, world_.inbox.interrupts()) == progress::waits;
 }
 

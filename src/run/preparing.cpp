@@ -22,7 +22,7 @@ void transaction::prepare_baseline() {
 void transaction::prepare_command() {
     const auto beside = plan().undoes_kept ? std::nullopt : command_beside();
     if (beside) {
-        world_.host.prepare(*beside, readiness::accepted);
+        world_.host.prepare(beside->what, readiness::accepted);
     }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "core/chronicle.hpp"
 #include "core/next.hpp"
+#include "core/waiting_command.hpp"
 #include "ports/checks.hpp"
 #include "ports/clock.hpp"
 #include "ports/decisions.hpp"
@@ -58,6 +59,13 @@ private:
         core::error why;
     };
 
+    /// What is begun while the snapshot is taken.
+    struct program_beside {
+        ports::guest_command what;
+        bool becomes_command{false}; ///< when it is given the word
+        core::bystander bystander{core::bystander::none};
+    };
+
     // transaction.cpp: the loop and the stream
     void notice_interruption();
     core::report drive();
@@ -103,7 +111,7 @@ private:
     bool lists_beside() const;
     bool command_can_wait() const;
     bool can_have_bystander() const;
-    std::optional<ports::guest_command> command_beside() const;
+    std::optional<program_beside> command_beside() const;
     ports::turn turn_of_command() const;
     std::string listing_run() const;
     void begin_beside();
@@ -219,9 +227,9 @@ private:
     bool begins_beside_{false};                    ///< with the next snapshot
     bool proved_running_{false};                   ///< by a bystander, behind the command and before the act of now
     std::unique_ptr<ports::begun_program> beside_; ///< and that is it
-    bool has_command_beside_{false};               ///< which it becomes
-    bool has_bystander_{false};                    ///< and who proves behind that that the instance runs
-    bool is_heard_{false};                         ///< it has said all that it says before the command
+    bool becomes_command_{false};                  ///< at its word
+    core::bystander bystander_{core::bystander::none};
+    bool is_heard_{false}; ///< it has said all that it says before the command
     bool verify_is_prepared_{false};
     std::optional<double> paused_at_;     ///< the instance is stopped for its snapshots since
     bool restore_lost_{false};            ///< the answer of the last one never came

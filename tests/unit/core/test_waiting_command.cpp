@@ -21,15 +21,17 @@ TEST_CASE("a command behind a shell has its own words, and the text says mark an
 TEST_CASE("a bystander says the words that are looked for") {
     const auto text = core::command_that_waits({"x"}, "", core::bystander::shell).at(2);
     const auto plain = core::command_that_waits({"x"}, "").at(2);
-    for (const auto mark : {core::turn_mark, core::proof_mark}) {
+    const auto proof = core::proof_line.substr(0, core::proof_line.size() - 1);
+    CHECK(core::proof_line.ends_with("\n"));
+    for (const auto mark : {core::turn_mark, proof}) {
         CHECK(text.find("echo '" + std::string(mark) + "'") != std::string::npos);
     }
-    CHECK(plain.find(core::proof_mark) == std::string::npos);
+    CHECK(plain.find(proof) == std::string::npos);
     CHECK(core::dismissal.ends_with("\n"));
 }
 
 TEST_CASE("a proof is the last line there is, in whatever pieces it comes") {
-    const auto line = std::string(core::proof_mark) + "\n";
+    const std::string line(core::proof_line);
     const std::string before = GENERATE("", "oops\n", "no newline", "belay: a program has ran\n", "bbelay: a");
     const std::string behind = GENERATE("", "x", "\n", "belay: a program has run");
     const auto all = before + line + behind;

@@ -20,13 +20,16 @@ struct heard {
     std::string err;
 };
 
+ports::output_sink into(heard& h) {
+    return [&h](core::output::stream from, std::string_view bytes) {
+        (from == core::output::stream::err ? h.err : h.out) += bytes;
+    };
+}
+
 heard run(incus::instance& web1, const ports::guest_command& what, core::milliseconds limit = 10s,
           std::stop_token stop = {}) {
     heard h;
-    const auto sink = [&](core::output::stream from, std::string_view bytes) {
-        (from == core::output::stream::err ? h.err : h.out) += bytes;
-    };
-    h.end = web1.exec(what, limit, sink, std::move(stop));
+    h.end = web1.exec(what, limit, into(h), std::move(stop));
     return h;
 }
 
@@ -634,23 +637,14 @@ TEST_CASE("a program that waits is given nothing behind a stop request, and its 
 namespace {
 
 /// Of one that has a bystander.
-struct gone_on {
-    core::expected<ports::guest_exit> end;
-    std::string out;
-    std::string err;
-};
-
-gone_on go_on_beside(exec_daemon& daemon, core::milliseconds limit) {
+heard go_on_beside(exec_daemon& daemon, core::milliseconds limit) {
     incus::instance web1(daemon.socket(), "proj", "web1");
     const auto program = web1.begin({.argv = {"x"}}, "belay: next", 10s, {});
     REQUIRE(program);
     REQUIRE(program->await(10s, {}) == progress::waits);
-    gone_on seen;
-    const auto sink = [&](core::output::stream from, std::string_view piece) {
-        (from == core::output::stream::err ? seen.err : seen.out) += piece;
-    };
-    seen.end = program->go_on({"go\n", "never mind\n"}, limit, sink, {});
-    return seen;
+    heard h;
+    h.end = program->go_on({"go\n", "never mind\n"}, limit, into(h), {});
+    return h;
 }
 
 } // namespace

@@ -137,7 +137,7 @@ ended run_beside(const lines& shell, const lines& command, const std::string& in
     return run_with(shell, argv, input);
 }
 
-const std::string proof = std::string(core::proof_mark) + "\n";
+const std::string proof(core::proof_line);
 
 /// Says whether it has input, files that are not its own, or children.
 const lines nosy{"/bin/sh", "-c",
